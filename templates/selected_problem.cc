@@ -91,4 +91,14 @@ Work selected_work(const SelectedProblem& p) {
           .bytes = element_bytes * (rows * (p.head_dim + p.head_dim_v) + kv) + 4.0 * static_cast<double>(p.entries())};
 }
 
+Work block_index_work(const SelectedProblem& p) { return {.flops = 0, .bytes = 12.0 * static_cast<double>(p.entries())}; }
+
+Work partial_reduce_work(const SelectedProblem& p) {
+  const double rows = static_cast<double>(p.total_q) * p.heads_kv * p.group;
+  const double partial_bytes = p.partial == 2 ? 4 : 2;
+  const double element_bytes = p.element == Element::kF32 ? 4 : 2;
+  return {.flops = 2 * rows * p.topk * p.head_dim_v,
+          .bytes = rows * p.topk * (p.head_dim_v * partial_bytes + 4) + rows * (p.head_dim_v * element_bytes + 4) + 4.0 * static_cast<double>(p.entries())};
+}
+
 }  // namespace fsa

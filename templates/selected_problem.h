@@ -40,5 +40,9 @@ SelectedShape selected_shape(const SelectedProblem& problem);
 Result<void> check_selected_problem(const SelectedProblem& problem, const Target& target);
 /// 2*g*(D+Dv) flops for each visible (query, key) pair of an all-causal selection, and the compulsory traffic.
 Work selected_work(const SelectedProblem& problem);
+/// Reads block_indices once, writes a list entry and a position per slot.
+Work block_index_work(const SelectedProblem& problem);
+/// Reads every partial row and its LSE once, writes the outputs once.
+Work partial_reduce_work(const SelectedProblem& problem);
 
 }  // namespace fsa

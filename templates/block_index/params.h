@@ -23,6 +23,7 @@ struct Params {
   int segments;              // S
   int segment_tokens;        // queries per segment
   int item_tokens;           // longest work item, in tokens
+  int chunk_segments = 0;    // CUDA only: segments whose entries of a cell make up one run of work items
 };
 
 }  // namespace fsa::block_index

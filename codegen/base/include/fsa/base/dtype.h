@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "fsa/base/export.h"
 #include "fsa/base/result.h"
 
 namespace fsa {
@@ -13,9 +14,9 @@ enum class DType { kBF16, kF16, kF32, kI32 };
 constexpr std::size_t size_of(DType dtype) { return dtype == DType::kBF16 || dtype == DType::kF16 ? 2 : 4; }
 
 /// "bf16", "f16", "f32" or "i32".
-std::string_view to_string(DType dtype);
+FSA_API std::string_view to_string(DType dtype);
 
 /// The inverse of to_string; also takes the safetensors spellings "BF16", "F16", "F32", "I32".
-Result<DType> parse_dtype(std::string_view text);
+FSA_API Result<DType> parse_dtype(std::string_view text);
 
 }  // namespace fsa

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "fsa/base/export.h"
+
 namespace fsa {
 
 /// Who has to act on an error. Everything but kInternal can be mended outside the library.
@@ -22,10 +24,10 @@ enum class ErrorKind {
 };
 
 /// Returns the kind's stable lower-case name, e.g. "invalid_argument".
-std::string_view to_string(ErrorKind kind);
+FSA_API std::string_view to_string(ErrorKind kind);
 
 /// What went wrong, in the user's terms.
-struct Error {
+struct FSA_API Error {
   ErrorKind kind = ErrorKind::kInternal;
   std::string given;      ///< what was asked or found: "head_dim is 20"
   std::string supported;  ///< what would have worked: "multiples of 8 from 16 to 256"; may be empty
@@ -44,6 +46,6 @@ struct ErrorText {
 };
 
 /// Makes an error. The only place that does, so that one breakpoint here sees every failure.
-Error make_error(ErrorKind kind, ErrorText text, std::source_location where = std::source_location::current());
+FSA_API Error make_error(ErrorKind kind, ErrorText text, std::source_location where = std::source_location::current());
 
 }  // namespace fsa

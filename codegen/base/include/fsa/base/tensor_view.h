@@ -6,11 +6,12 @@
 #include <string>
 
 #include "fsa/base/dtype.h"
+#include "fsa/base/export.h"
 
 namespace fsa {
 
 /// A borrowed tensor of at most four dimensions. Strides are in elements. Owns nothing and never reads the data.
-struct TensorView {
+struct FSA_API TensorView {
   static constexpr int kMaxRank = 4;
 
   void* data = nullptr;

@@ -1,0 +1,80 @@
+#include "runtime/choice_source.h"
+
+#include <fmt/format.h>
+
+#include "templates/families.h"
+
+namespace fsa {
+namespace {
+
+std::string tune_command(const Device& device, const Json& problem) {
+  const int heads_kv = problem.at("heads_kv").get<int>();
+  return fmt::format("fsa tune --device {} --heads-q {} --heads-kv {} --head-dim {} --block-size {} --topk {} --seqlen {}", to_string(device.target().backend),
+                     heads_kv * problem.at("group").get<int>(), heads_kv, problem.at("head_dim").get<int>(), problem.at("block_size").get<int>(),
+                     problem.at("topk").get<int>(), problem.at("total_k").get<std::int64_t>());
+}
+
+std::string measured(const TuningMeasurement& m) {
+  if (m.seconds <= 0 || m.default_seconds <= 0) return "";
+  return fmt::format(" ({:.3f} ms against {:.3f} ms of the default)", m.seconds * 1e3, m.default_seconds * 1e3);
+}
+
+}  // namespace
+
+ChoiceSource::ChoiceSource(std::shared_ptr<const Device> device, std::shared_ptr<const KernelSource> kernels, const EngineOptions& options)
+    : device_(std::move(device)), kernels_(std::move(kernels)) {
+  const auto directory = options.use_cache ? cache_directory_of(options) : Result<std::string>(std::string());
+  if (!directory || directory->empty()) return;
+  const auto warn = [log = options.log](std::string_view sentence) {
+    if (log) log(LogLevel::kWarning, sentence);
+  };
+  cache_ = std::make_unique<TuningCache>(TuningCacheOptions{.directory = *directory, .log = warn});
+  // A tuning cache that cannot be read costs speed, not the plan: defaults are right everywhere.
+  if (const auto loaded = cache_->load(); !loaded) warn(loaded.error().message());
+}
+
+TuningKey ChoiceSource::key(const Operator& op, const Json& problem) const {
+  TuningKey key{.op = std::string(op.name()), .device = device_->identity(), .toolchain = kernels_->toolchain(device_->target().backend),
+                .problem = op.features(problem)};
+  for (const ChainVariant& variant : op.variants(device_->target().backend))
+    for (const std::string& family : variant.families)
+      if (const Family* found = find_family(family)) key.families[family] = found->kernel(device_->target().backend)->version();
+  return key;
+}
+
+std::optional<ChosenBy> ChoiceSource::first_legal(const Operator& op, const Json& problem, const TuningTable& table, const TuningQuery& query) const {
+  for (const TuningMatch& match : table.find_all(query)) {
+    auto choice = Choice::from_json(match.entry->choice);
+    if (!choice || !make_chain(op, problem, *choice, device_->target())) continue;
+    return ChosenBy{std::move(choice).value(), match.exact ? "tuned" : "nearest", match.sentence + measured(match.entry->measurement)};
+  }
+  return std::nullopt;
+}
+
+std::optional<ChosenBy> ChoiceSource::from_pack(const Operator& op, const Json& problem) const {
+  if (!kernels_->pack()) return std::nullopt;
+  TuningKey wanted = key(op, problem);
+  wanted.toolchain.clear();
+  auto chosen = first_legal(op, problem, kernels_->pack()->choices(), {.key = std::move(wanted), .any_device_of_arch = true});
+  if (chosen) chosen->source = "pack";
+  return chosen;
+}
+
+std::optional<ChosenBy> ChoiceSource::from_cache(const Operator& op, const Json& problem) const {
+  if (!cache_) return std::nullopt;
+  return first_legal(op, problem, *cache_->table(), {.key = key(op, problem)});
+}
+
+ChosenBy ChoiceSource::choose(const Operator& op, const Json& problem) const {
+  if (auto chosen = from_pack(op, problem)) return *chosen;
+  if (auto chosen = from_cache(op, problem)) return *chosen;
+  return {default_choice(op, problem, device_->target()), "default",
+          fmt::format("no tuned entry for this problem; run: {}", tune_command(*device_, problem))};
+}
+
+Result<void> ChoiceSource::keep(const TuningEntry& entry) const {
+  if (cache_) return cache_->merge(std::span(&entry, 1));
+  return make_error(ErrorKind::kUnavailable, {.given = "the cache is switched off", .supported = "engines with use_cache", .remedy = "unset FSA_NO_CACHE"});
+}
+
+}  // namespace fsa

@@ -1,0 +1,21 @@
+#pragma once
+// Owns TuningSession: what a worker process must know to evaluate candidates as its parent would, as JSON.
+#include <cstdint>
+#include <string>
+
+#include "codegen/base/json.h"
+#include "fsa/options.h"
+
+namespace fsa {
+
+struct TuningSession {
+  std::string device;
+  EngineOptions options;  ///< without the log handler
+  Json problem;           ///< fields of SelectedProblem
+  std::uint64_t seed = 1; ///< of the inputs
+
+  Json to_json() const;
+  static Result<TuningSession> from_json(const Json& json);
+};
+
+}  // namespace fsa

@@ -1,0 +1,33 @@
+#pragma once
+// Owns the host description of the CUDA kernels of block_index.
+#include <array>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/kernel_facts.h"
+#include "codegen/tunable.h"
+#include "templates/block_index/config.h"
+#include "templates/block_index/params.h"
+#include "templates/selected_problem.h"
+
+namespace fsa::block_index {
+
+struct Cuda {
+  using Config = block_index::Config;
+  using Problem = SelectedProblem;
+  static constexpr std::string_view kConfigType = "block_index::Config";
+  static constexpr std::array<std::string_view, 4> kEntries{"histogram", "scan_segments", "scan_cells", "fill"};
+
+  static const FieldTable<Config>& config_fields();
+  static Config default_config(const Problem& problem, const Target& target);
+  static std::vector<Tunable<Config>> tunables(const Problem& problem, const Target& target);
+  static std::string invalid_reason(const Problem& problem, const Config& config, const Target& target);
+  static Resources resources(const Problem& problem, const Config& config);
+  static std::vector<TensorSpec> tensors(const Problem& problem, const Config& config);
+  static std::vector<Launch> launches(const Problem& problem, const Config& config);
+  static Params pack(const Problem& problem, const Config& config, std::span<const TensorView> tensors);
+};
+
+}  // namespace fsa::block_index

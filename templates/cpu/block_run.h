@@ -1,0 +1,71 @@
+#pragma once
+// Owns the block run: one packed key block of one kv head, and the tiles of query rows that are attended to it.
+#include "cpu/sequence.h"
+#include "cpu/tile.h"
+#include "strides.h"
+
+namespace fsa::cpu {
+
+/// The tensors of a selected-attention forward, as both loop orders receive them.
+struct Operands {
+  const char* q;
+  const char* k;
+  const char* v;
+  char* o;
+  float* lse;
+  RowStrides q_stride, k_stride, v_stride, o_stride;  // in elements
+  int total_q, total_k;
+};
+
+template <class Params>
+FSA_INLINE Operands operands(const Params& p) {
+  return {static_cast<const char*>(p.q), static_cast<const char*>(p.k), static_cast<const char*>(p.v), static_cast<char*>(p.o), p.lse,
+          p.q_stride, p.k_stride, p.v_stride, p.o_stride, p.total_q, p.total_k};
+}
+
+/// Packs blocks of one kv head and feeds rows to the tile engine.
+class BlockRun {
+ public:
+  FSA_INLINE BlockRun(const Operands& x, const TileShape& t, float scale, float* tile_scratch, int head) : x_(x), engine_(t, scale, tile_scratch), head_(head) {}
+
+  FSA_INLINE TileEngine& engine() { return engine_; }
+  FSA_INLINE const TileShape& shape() const { return engine_.shape(); }
+  FSA_INLINE long query_head(int h) const { return static_cast<long>(head_) * shape().shape.group + h; }
+
+  /// Packs block `block` of sequence `s`, the keys past the position of `last_token` left out: no row of the run sees them.
+  FSA_INLINE void open(const Sequence& s, int block, int last_token) {
+    start_ = block * shape().shape.block_size;
+    sequence_ = s;
+    const long key = static_cast<long>(s.k_begin) + start_, bytes = bytes_of(shape().shape.element);
+    engine_.pack({x_.k + (key * x_.k_stride.token + head_ * x_.k_stride.head) * bytes, x_.v + (key * x_.v_stride.token + head_ * x_.v_stride.head) * bytes,
+                  x_.k_stride.token * bytes, x_.v_stride.token * bytes},
+                 visible_keys(last_token));
+  }
+
+  /// Adds query head `h` of `token`, which must see the open block, to a tile.
+  FSA_INLINE void add(TileRows& rows, int token, int h, float* state) {
+    const long offset = token * x_.q_stride.token + query_head(h) * x_.q_stride.head;
+    engine_.add_row(rows, x_.q + offset * bytes_of(shape().shape.element), state, visible_keys(token));
+  }
+
+  /// Writes the finished row of query head `h` of `token`.
+  FSA_INLINE void store_output(const float* state, int token, int h) const {
+    const Element element = shape().shape.element;
+    const long offset = token * x_.o_stride.token + query_head(h) * x_.o_stride.head;
+    engine_.finish(state, element, x_.o + offset * bytes_of(element), x_.lse + query_head(h) * x_.total_q + token);
+  }
+
+ private:
+  FSA_INLINE int visible_keys(int token) const {
+    const int left = sequence_.position(token) + 1 - start_, block_size = shape().shape.block_size;
+    return left < block_size ? left : block_size;
+  }
+
+  Operands x_;
+  TileEngine engine_;
+  int head_;
+  int start_ = 0;
+  Sequence sequence_{};
+};
+
+}  // namespace fsa::cpu

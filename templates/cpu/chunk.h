@@ -1,0 +1,46 @@
+#pragma once
+// Owns the chunk: the running states of a run of query tokens of one kv head, from first block to stored output.
+#include "cpu/block_run.h"
+
+namespace fsa::cpu {
+
+/// Tokens [begin, end) of kv head `head`. `states` [(end - begin) * group][state_floats], token by token, head by head.
+class Chunk {
+ public:
+  FSA_INLINE Chunk(const Operands& x, const TileShape& t, float scale, float* tile_scratch, float* states, int head, int begin, int end)
+      : run_(x, t, scale, tile_scratch, head), states_(states), begin_(begin), end_(end) {}
+
+  FSA_INLINE void init() {
+    const int rows = (end_ - begin_) * group();
+    for (int row = 0; row < rows; ++row) run_.engine().init_state(states_ + static_cast<long>(row) * state_floats(run_.shape()));
+  }
+
+  /// Attends block `block` of sequence `s` for `count` tokens, ascending, all of which see it.
+  FSA_INLINE void attend(const Sequence& s, int block, const int* tokens, int count) {
+    run_.open(s, block, tokens[count - 1]);
+    int entry = 0, h = 0;
+    while (entry < count) {
+      TileRows rows;
+      for (; rows.count < kTileRows && entry < count; h + 1 < group() ? ++h : (++entry, h = 0))
+        run_.add(rows, tokens[entry], h, state(tokens[entry], h));
+      run_.engine().attend(rows);
+    }
+  }
+
+  FSA_INLINE void store_outputs() {
+    for (int token = begin_; token < end_; ++token)
+      for (int h = 0; h < group(); ++h) run_.store_output(state(token, h), token, h);
+  }
+
+ private:
+  FSA_INLINE int group() const { return run_.shape().shape.group; }
+  FSA_INLINE float* state(int token, int h) const {
+    return states_ + (static_cast<long>(token - begin_) * group() + h) * state_floats(run_.shape());
+  }
+
+  BlockRun run_;
+  float* states_;
+  int begin_, end_;
+};
+
+}  // namespace fsa::cpu

@@ -1,0 +1,45 @@
+#pragma once
+// Owns what the CPU kernels of selected attention may choose from: multiply-add, microkernel tile, and the host's defaults.
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "codegen/fields.h"
+#include "codegen/target.h"
+#include "templates/cpu/tile_layout.h"
+#include "templates/selected_problem.h"
+
+namespace fsa::cpu {
+
+inline std::vector<EnumName> math_names() { return {{0, "f32", "cpu::Math::kF32"}, {1, "bf16_dot", "cpu::Math::kBF16Dot"}}; }
+
+/// vdpbf16ps where inputs and target allow: twice the peak, and P rounded to bf16 like every 16-bit kernel does.
+inline Math default_math(const SelectedProblem& p, const Target& target) {
+  return target.cpu.bf16_dot && p.element == Element::kBF16 ? Math::kBF16Dot : Math::kF32;
+}
+
+/// Vector registers that the microkernel keeps: its sums, a row of B, and one word of A where it cannot be a memory operand.
+inline int tile_registers(int mr, int nr, const CpuFeatures& cpu) {
+  const int per_vector = kLanes * 4 / cpu.vector_bytes();
+  return (mr * nr + nr) * per_vector + 1;
+}
+
+/// Why a microkernel tile is not legal; empty when it is.
+inline std::string tile_invalid_reason(const SelectedProblem& p, Math math, int mr, int nr, const Target& target) {
+  if (math == Math::kBF16Dot && p.element != Element::kBF16) return "math bf16_dot needs bf16 inputs";
+  if (math == Math::kBF16Dot && !target.cpu.bf16_dot) return "math bf16_dot needs avx512_bf16";
+  if (mr < 1 || mr > kMaxRows || kTileRows % mr) return fmt::format("mr is {}, not a divisor of {} up to {}", mr, kTileRows, kMaxRows);
+  if (nr < 1 || nr > kMaxWidth) return fmt::format("nr is {}, not 1 to {}", nr, kMaxWidth);
+  const int registers = tile_registers(mr, nr, target.cpu);
+  if (registers > target.cpu.vector_registers())
+    return fmt::format("a {}x{} tile takes {} vector registers of {}", mr, nr, registers, target.cpu.vector_registers());
+  return {};
+}
+
+struct TileSize {
+  int mr, nr;
+};
+inline TileSize default_tile(const Target& target) { return target.cpu.level >= 4 ? TileSize{4, 4} : TileSize{6, 1}; }
+
+}  // namespace fsa::cpu

@@ -1,0 +1,77 @@
+#pragma once
+// Owns what the host descriptors of the CUDA kernels share: tensor specs, strides and sizes. Host only.
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codegen/kernel_facts.h"
+#include "templates/selected_problem.h"
+#include "templates/strides.h"
+
+namespace fsa::cuda {
+
+inline std::int64_t ceil_div64(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+inline DType element_dtype(Element element) {
+  return element == Element::kBF16 ? DType::kBF16 : element == Element::kF16 ? DType::kF16 : DType::kF32;
+}
+
+inline DType partial_dtype(int partial) {
+  switch (static_cast<Partial>(partial)) {
+    case Partial::kF16: return DType::kF16;
+    case Partial::kBF16: return DType::kBF16;
+    case Partial::kF32: break;
+  }
+  return DType::kF32;
+}
+
+inline const std::vector<EnumName>& partial_names() {
+  static const std::vector<EnumName> names{{0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}};
+  return names;
+}
+
+/// Strides of a [token, head, dim] tensor.
+inline RowStrides row_strides(const TensorView& tensor) { return {tensor.stride[0], tensor.stride[1]}; }
+
+template <class T>
+T* pointer(const TensorView& tensor) {
+  return static_cast<T*>(tensor.data);
+}
+
+/// A grid in x; empty where the problem has no query.
+inline Launch launch(std::string symbol, std::int64_t blocks, int threads, std::size_t smem) {
+  return {.symbol = std::move(symbol), .grid = {static_cast<std::uint32_t>(blocks), 1, 1}, .threads = static_cast<std::uint32_t>(threads), .scratch_bytes = smem};
+}
+
+inline TensorSpec query_tensor(const SelectedProblem& p) {
+  return {"q", Access::kRead, element_dtype(p.element), {p.total_q, std::int64_t{p.heads_kv} * p.group, p.head_dim}};
+}
+inline TensorSpec key_tensor(const SelectedProblem& p) {
+  return {"k", Access::kRead, element_dtype(p.element), {p.total_k, p.heads_kv, p.head_dim}};
+}
+inline TensorSpec value_tensor(const SelectedProblem& p) {
+  return {"v", Access::kRead, element_dtype(p.element), {p.total_k, p.heads_kv, p.head_dim_v}};
+}
+inline TensorSpec output_tensor(const SelectedProblem& p) {
+  return {"o", Access::kWrite, element_dtype(p.element), {p.total_q, std::int64_t{p.heads_kv} * p.group, p.head_dim_v}};
+}
+inline TensorSpec lse_tensor(const SelectedProblem& p) {
+  return {"lse", Access::kWrite, DType::kF32, {std::int64_t{p.heads_kv} * p.group, p.total_q}};
+}
+inline TensorSpec block_indices_tensor(const SelectedProblem& p) {
+  return {"block_indices", Access::kRead, DType::kI32, {p.heads_kv, p.total_q, p.topk}};
+}
+/// "cu_q" or "cu_k".
+inline TensorSpec sequences_tensor(const SelectedProblem& p, std::string name) {
+  return {std::move(name), Access::kRead, DType::kI32, {std::int64_t{p.num_seqs} + 1}};
+}
+inline TensorSpec partial_o_tensor(const SelectedProblem& p, int partial, Access access) {
+  return {"partial_o", access, partial_dtype(partial), {p.entries() * p.group, p.head_dim_v}};
+}
+inline TensorSpec partial_lse_tensor(const SelectedProblem& p, Access access) {
+  return {"partial_lse", access, DType::kF32, {p.entries() * p.group}};
+}
+inline TensorSpec entry_scale_tensor(const SelectedProblem& p, Access access) { return {"entry_scale", access, DType::kF32, {p.entries()}}; }
+
+}  // namespace fsa::cuda

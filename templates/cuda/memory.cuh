@@ -1,0 +1,66 @@
+#pragma once
+// Owns the memory instructions that CUDA C++ has no spelling for: asynchronous copies, matrix loads, cache policies.
+#include "cuda/device.h"
+
+namespace fsa::cuda {
+
+FSA_DEVICE unsigned smem_address(const void* pointer) { return static_cast<unsigned>(__cvta_generic_to_shared(pointer)); }
+
+/// Copies 16 bytes from global to shared memory in the background, past L1.
+FSA_DEVICE void copy16_async(unsigned smem, const void* global) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(smem), "l"(global) : "memory");
+}
+
+/// The same, or 16 zero bytes where `valid` is false; `global` is not read then.
+FSA_DEVICE void copy16_async_or_zero(unsigned smem, const void* global, bool valid) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(smem), "l"(global), "r"(valid ? 16 : 0) : "memory");
+}
+
+FSA_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+/// Waits until at most kPending of this thread's latest groups of copies are under way.
+template <int kPending>
+FSA_DEVICE void wait_copies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
+}
+
+/// Loads four 8x8 matrices of 16-bit numbers; lane 8i + r gives the address of row r of matrix i.
+FSA_DEVICE void load_matrices(unsigned (&m)[4], unsigned smem) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+               : "r"(smem));
+}
+
+/// The same with each matrix transposed.
+FSA_DEVICE void load_matrices_transposed(unsigned (&m)[4], unsigned smem) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
+               : "r"(smem));
+}
+
+FSA_DEVICE void store_smem(unsigned smem, unsigned word) { asm volatile("st.shared.b32 [%0], %1;" ::"r"(smem), "r"(word) : "memory"); }
+FSA_DEVICE void store_smem16_zero(unsigned smem) { asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(smem), "r"(0) : "memory"); }
+
+/// A cache policy for data that is not read again soon: it gives way first in L2.
+FSA_DEVICE unsigned long long evict_first_policy() {
+  unsigned long long policy;
+  asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+  return policy;
+}
+
+FSA_DEVICE void store16(void* global, uint4 value, unsigned long long policy) {
+  asm volatile("st.global.L2::cache_hint.v4.b32 [%0], {%1, %2, %3, %4}, %5;" ::"l"(global), "r"(value.x), "r"(value.y), "r"(value.z),
+               "r"(value.w), "l"(policy)
+               : "memory");
+}
+
+/// Loads 16 bytes past L1.
+FSA_DEVICE uint4 load16_streaming(const void* global) {
+  uint4 value;
+  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+               : "l"(global));
+  return value;
+}
+
+}  // namespace fsa::cuda

@@ -1,0 +1,61 @@
+#pragma once
+// Owns number conversions and the fast base-2 exponential and logarithm.
+#include "cuda/device.h"
+#include "selected_shape.h"
+#include "strides.h"
+
+namespace fsa::cuda {
+
+constexpr float kLog2E = 1.4426950408889634f;
+constexpr float kLn2 = 0.6931471805599453f;
+/// A masked logit. Finite, so that differences of two masked logits are no NaN.
+constexpr float kMasked = -1e30f;
+
+FSA_DEVICE float negative_infinity() { return __int_as_float(0xff800000); }
+
+/// 2^x within 2 ulp; results below 2^-126 are 0.
+FSA_DEVICE float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// log2(x) within 2^-22 absolute or relative.
+FSA_DEVICE float log2_fast(float x) {
+  float y;
+  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/// Two floats as a word of two 16-bit numbers, `low` in the lower half, rounded to nearest even.
+template <bool kF16>
+FSA_DEVICE unsigned pack2(float low, float high) {
+  unsigned word;
+  if constexpr (kF16)
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  else
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  return word;
+}
+
+/// The inverse of pack2, exact.
+template <bool kF16>
+FSA_DEVICE float2 unpack2(unsigned word) {
+  if constexpr (!kF16) return make_float2(__uint_as_float(word << 16), __uint_as_float(word & 0xffff0000u));
+  float2 pair;
+  asm("{\n.reg .b16 low, high;\nmov.b32 {low, high}, %2;\ncvt.f32.f16 %0, low;\ncvt.f32.f16 %1, high;\n}"
+      : "=f"(pair.x), "=f"(pair.y)
+      : "r"(word));
+  return pair;
+}
+
+/// The larger magnitude of a word's two 16-bit numbers, as the bits of that magnitude: bits order like magnitudes.
+FSA_DEVICE unsigned max_magnitude2(unsigned word) { return max(word & 0x7fffu, (word >> 16) & 0x7fffu); }
+
+/// The magnitude whose 16 bits max_magnitude2 gave.
+template <bool kF16>
+FSA_DEVICE float magnitude(unsigned bits) {
+  return unpack2<kF16>(bits).x;
+}
+
+}  // namespace fsa::cuda

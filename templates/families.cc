@@ -1,0 +1,31 @@
+#include "templates/families.h"
+
+#include <array>
+
+#include "codegen/make_family.h"
+#include "templates/block_index/family.h"
+#include "templates/multiply_add_peak/family.h"
+#include "templates/partial_reduce/family.h"
+#include "templates/selected_block_major/family.h"
+#include "templates/selected_query_major/family.h"
+
+namespace fsa {
+
+std::span<const Family> all_families() {
+  static const std::array families{
+      make_family<BlockIndexFamily>(),
+      make_family<SelectedBlockMajorFamily>(),
+      make_family<PartialReduceFamily>(),
+      make_family<SelectedQueryMajorFamily>(),
+      make_family<MultiplyAddPeakFamily>(),
+  };
+  return families;
+}
+
+const Family* find_family(std::string_view name) {
+  for (const Family& family : all_families())
+    if (family.name == name) return &family;
+  return nullptr;
+}
+
+}  // namespace fsa

@@ -1,0 +1,81 @@
+#include "tests/support/golden.h"
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "codegen/base/json.h"
+#include "templates/reference/numeric.h"
+
+namespace fsa::test {
+namespace {
+
+Result<std::vector<char>> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return make_error(ErrorKind::kNotFound, {.given = "golden file '" + path + "'"});
+  return std::vector<char>(std::istreambuf_iterator<char>(in), {});
+}
+
+TensorView view_of(const Json& entry, const char* data) {
+  const auto shape = entry.at("shape").get<std::vector<std::int64_t>>();
+  TensorView view = TensorView::contiguous(data + entry.at("data_offsets").at(0).get<std::size_t>(), parse_dtype(entry.at("dtype").get<std::string>()).value(), {});
+  view.rank = static_cast<int>(shape.size());
+  std::int64_t stride = 1;
+  for (int i = view.rank - 1; i >= 0; --i) {
+    view.shape[i] = shape[i];
+    view.stride[i] = stride;
+    stride *= shape[i];
+  }
+  return view;
+}
+
+std::vector<double> doubles(const TensorView& t) {
+  std::vector<float> values(static_cast<std::size_t>(t.num_elements()));
+  reference::load_elements(t, 0, values);
+  return {values.begin(), values.end()};
+}
+
+}  // namespace
+
+Result<Golden> Golden::load(const std::string& name) {
+  Golden golden;
+  FSA_ASSIGN_OR_RETURN(golden.bytes_, read_file(std::string(FSA_GOLDEN_DIR) + "/" + name + ".safetensors"));
+  std::uint64_t header_size;
+  std::memcpy(&header_size, golden.bytes_.data(), sizeof(header_size));
+  const char* header = golden.bytes_.data() + sizeof(header_size);
+  const Json json = Json::parse(header, header + header_size);
+  for (const auto& [key, entry] : json.items())
+    if (key != "__metadata__") golden.tensors_[key] = view_of(entry, header + header_size);
+  golden.block_size_ = std::stoi(json.at("__metadata__").at("block_size").get<std::string>());
+  golden.scale_ = std::stof(json.at("__metadata__").at("scale").get<std::string>());
+  return golden;
+}
+
+reference::SelectedOperands Golden::operands() const {
+  return {.q = tensor("q"), .k = tensor("k"), .v = tensor("v"), .block_indices = tensor("block_indices"), .cu_q = tensor("cu_q"),
+          .cu_k = tensor("cu_k"), .block_size = block_size_, .scale = scale_};
+}
+
+SelectedProblem Golden::problem() const {
+  const auto x = operands();
+  return {.element = Element::kBF16,
+          .head_dim = static_cast<int>(x.q.shape[2]),
+          .head_dim_v = static_cast<int>(x.v.shape[2]),
+          .group = static_cast<int>(x.q.shape[1] / x.k.shape[1]),
+          .block_size = block_size_,
+          .topk = static_cast<int>(x.block_indices.shape[2]),
+          .heads_kv = static_cast<int>(x.k.shape[1]),
+          .num_seqs = static_cast<int>(x.cu_q.shape[0]) - 1,
+          .total_q = x.q.shape[0],
+          .total_k = x.k.shape[0],
+          .scale = scale_};
+}
+
+reference::SelectedOutputs Golden::expected() const { return {.o = doubles(tensor("o_sel")), .lse = doubles(tensor("lse_sel"))}; }
+
+const std::vector<std::string>& golden_names() {
+  static const std::vector<std::string> names{"g16_d64_varlen", "g1_d128", "g2_d128_suffix", "g2_d64_large_logits", "g3_d96_dv64_compress", "g4_d64_compress"};
+  return names;
+}
+
+}  // namespace fsa::test

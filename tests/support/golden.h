@@ -1,0 +1,38 @@
+#pragma once
+// Owns the reading of golden .safetensors files in tests.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "fsa/base/result.h"
+#include "fsa/base/tensor_view.h"
+#include "templates/reference/selected_reference.h"
+#include "templates/selected_problem.h"
+
+namespace fsa::test {
+
+/// A golden file in memory.
+class Golden {
+ public:
+  /// `name` without folder and extension, e.g. "g1_d128".
+  static Result<Golden> load(const std::string& name);
+
+  /// Precondition: the file holds it.
+  TensorView tensor(const std::string& name) const { return tensors_.at(name); }
+  /// The problem of the file's tensors and metadata, as kernels are planned for it.
+  SelectedProblem problem() const;
+  reference::SelectedOperands operands() const;
+  /// o_sel and lse_sel.
+  reference::SelectedOutputs expected() const;
+
+ private:
+  std::vector<char> bytes_;
+  std::map<std::string, TensorView> tensors_;
+  int block_size_ = 0;
+  float scale_ = 0;
+};
+
+/// Every golden file's name.
+const std::vector<std::string>& golden_names();
+
+}  // namespace fsa::test

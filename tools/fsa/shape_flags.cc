@@ -1,0 +1,78 @@
+#include "tools/fsa/shape_flags.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "runtime/presets.h"
+#include "runtime/tensor_file.h"
+#include "tools/fsa/units.h"
+
+namespace fsa::cli {
+namespace {
+
+std::string preset_help() {
+  std::vector<std::string_view> names;
+  for (const ModelPreset& p : model_presets()) names.push_back(p.name);
+  return fmt::format("Model whose attention shape to take, comma separated: {}", fmt::join(names, ", "));
+}
+
+Result<std::vector<ModelPreset>> find_presets(std::string_view names) {
+  std::vector<ModelPreset> presets;
+  for (const std::string& name : split_commas(names)) {
+    FSA_ASSIGN_OR_RETURN(const ModelPreset preset, find_preset(name));
+    presets.push_back(preset);
+  }
+  return presets;
+}
+
+Result<std::vector<NamedProblem>> problem_of_file(const std::string& path) {
+  FSA_ASSIGN_OR_RETURN(const SelectedInput input, read_selected_input(path));
+  const std::size_t slash = path.find_last_of('/');
+  return std::vector{NamedProblem{path.substr(slash == std::string::npos ? 0 : slash + 1), input.problem}};
+}
+
+}  // namespace
+
+void ShapeFlags::add_to(CLI::App& command) {
+  command.add_option("--preset", presets, preset_help());
+  command.add_option("--heads-q", heads_q, "Query heads (in place of a preset)")->check(CLI::PositiveNumber);
+  command.add_option("--heads-kv", heads_kv, "Key/value heads")->capture_default_str()->check(CLI::PositiveNumber);
+  command.add_option("--head-dim", head_dim, "Head dimension of q and k")->capture_default_str()->check(CLI::PositiveNumber);
+  command.add_option("--head-dim-v", head_dim_v, "Head dimension of v (default: that of q and k)")->check(CLI::PositiveNumber);
+  command.add_option("--seqlen", seqlens, "Tokens per sequence, comma separated: 8k,32k")->capture_default_str();
+  command.add_option("--queries", queries, "Queries per sequence, its last ones (default: all tokens; 1 is decoding)")->check(CLI::PositiveNumber);
+  command.add_option("--num-seqs", num_seqs, "Sequences packed together")->capture_default_str()->check(CLI::PositiveNumber);
+  command.add_option("--block-size", block_size, "Keys per selected block")->capture_default_str()->check(CLI::PositiveNumber);
+  command.add_option("--topk", topk, "Blocks selected per query")->capture_default_str()->check(CLI::PositiveNumber);
+  command.add_option("--dtype", dtype, "bf16, f16, or f32 (CPU only)")->capture_default_str();
+}
+
+Result<std::vector<NamedProblem>> ShapeFlags::problems() const {
+  if (!input.empty()) return problem_of_file(input);
+  if (!given())
+    return make_error(ErrorKind::kInvalidArgument, {.given = "no shape", .supported = "--preset NAME, or --heads-q N and what differs from the defaults",
+                                                    .remedy = "for instance --preset llama3-8b --seqlen 8k"});
+  std::vector<ModelPreset> models{{.name = "", .heads_q = heads_q, .heads_kv = heads_kv, .head_dim = head_dim}};
+  if (!presets.empty()) {
+    FSA_ASSIGN_OR_RETURN(models, find_presets(presets));
+  }
+  FSA_ASSIGN_OR_RETURN(const DType element, parse_dtype(dtype));
+  FSA_ASSIGN_OR_RETURN(const auto lengths, parse_counts(seqlens, "--seqlen"));
+  std::vector<NamedProblem> problems;
+  for (const ModelPreset& model : models) {
+    for (const std::int64_t length : lengths) {
+      SelectedAttentionProblem p = preset_problem(model, length * num_seqs);
+      p.dtype = element;
+      if (head_dim_v > 0) p.head_dim_v = head_dim_v;
+      p.block_size = block_size;
+      p.topk = topk;
+      p.num_seqs = num_seqs;
+      if (queries > 0) p.total_q = queries * num_seqs;
+      const std::string model_name = model.name.empty() ? fmt::format("{}/{}x{}", p.heads_q, p.heads_kv, p.head_dim) : std::string(model.name);
+      problems.push_back({fmt::format("{} {}", model_name, format_count(length)), p});
+    }
+  }
+  return problems;
+}
+
+}  // namespace fsa::cli

@@ -1,0 +1,37 @@
+#pragma once
+// Owns ShapeFlags: the flags by which a user names problems: a model preset, single sizes, or the sizes of an input file.
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fsa/base/result.h"
+#include "fsa/selected_attention.h"
+
+namespace fsa::cli {
+
+/// A problem and what to call it in tables.
+struct NamedProblem {
+  std::string label;  ///< "llama3-8b 8k"
+  SelectedAttentionProblem problem;
+};
+
+struct ShapeFlags {
+  std::string presets;        ///< comma separated
+  std::string seqlens = "8k"; ///< comma separated; tokens per sequence
+  std::string dtype = "bf16";
+  std::string input;          ///< a safetensors file whose sizes to take
+  int heads_q = 0, heads_kv = 1, head_dim = 128, head_dim_v = 0;  ///< without a preset; 0: see the flags' help
+  int block_size = 64, topk = 16, num_seqs = 1;
+  std::int64_t queries = 0;  ///< per sequence; 0: all of its tokens
+
+  /// Registers the flags on a subcommand.
+  void add_to(CLI::App& command);
+  /// Every combination of preset and sequence length.
+  Result<std::vector<NamedProblem>> problems() const;
+  /// True when the user named any shape.
+  bool given() const { return !presets.empty() || !input.empty() || heads_q > 0; }
+};
+
+}  // namespace fsa::cli
