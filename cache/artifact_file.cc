@@ -19,11 +19,10 @@ constexpr std::size_t kChecksumBytes = 64;
 
 using Bytes = std::span<const std::byte>;
 
-void append(std::vector<std::byte>& out, Bytes bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
-void append(std::vector<std::byte>& out, std::string_view text) { append(out, std::as_bytes(std::span(text))); }
+std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-void append_number(std::vector<std::byte>& out, std::uint64_t value, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes; ++i) out.push_back(static_cast<std::byte>(value >> (8 * i)));
+void append_number(std::string& out, std::uint64_t value, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i)));
 }
 
 std::uint64_t number_at(Bytes file, std::size_t offset, std::size_t bytes) {
@@ -31,8 +30,6 @@ std::uint64_t number_at(Bytes file, std::size_t offset, std::size_t bytes) {
   for (std::size_t i = 0; i < bytes; ++i) value |= std::to_integer<std::uint64_t>(file[offset + i]) << (8 * i);
   return value;
 }
-
-std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 /// Why the file's header cannot be `key`'s, or empty.
 std::string header_fault(const Digest& key, Bytes file) {
@@ -49,19 +46,18 @@ std::string header_fault(const Digest& key, Bytes file) {
 
 }  // namespace
 
-std::vector<std::byte> encode_artifact(const Digest& key, Bytes payload, const Json& metadata) {
+std::string encode_artifact(const Digest& key, Bytes payload, const Json& metadata) {
   const std::string text = dump_json(metadata);
-  std::vector<std::byte> out;
+  std::string out;
   out.reserve(kHeaderBytes + text.size() + payload.size() + kChecksumBytes);
-  append(out, kMagic);
+  out += kMagic;
   append_number(out, kArtifactFormat, 4);
   append_number(out, text.size(), 4);
   append_number(out, payload.size(), 8);
-  append(out, std::as_bytes(std::span(key.bytes)));
-  append(out, text);
-  append(out, payload);
-  append(out, sha256_hex(out));
-  return out;
+  out += text_of(std::as_bytes(std::span(key.bytes)));
+  out += text;
+  out += text_of(payload);
+  return out += sha256_hex(std::as_bytes(std::span(out)));
 }
 
 Result<Artifact> decode_artifact(const Digest& key, Bytes file, const std::string& path) {

@@ -22,8 +22,8 @@ struct Artifact {
 /// Part of every file name, so that versions of the library that differ in it share a folder without seeing each other's files.
 inline constexpr std::uint32_t kArtifactFormat = 1;
 
-/// The file's bytes.
-std::vector<std::byte> encode_artifact(const Digest& key, std::span<const std::byte> payload, const Json& metadata);
+/// The file's bytes, in a string because they are appended piece by piece.
+std::string encode_artifact(const Digest& key, std::span<const std::byte> payload, const Json& metadata);
 
 /// The inverse. kCorrupt says what is wrong: truncated, foreign, stored under another key, or a failed checksum.
 Result<Artifact> decode_artifact(const Digest& key, std::span<const std::byte> file, const std::string& path);

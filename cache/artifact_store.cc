@@ -19,15 +19,14 @@ namespace {
 constexpr std::size_t kPutsPerScan = 256;
 
 bool writable_by_all(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IWOTH) != 0;
 }
 
 Error untrusted(const std::string& path) {
-  return make_error(ErrorKind::kUnavailable,
-                    {.given = fmt::format("every user may write to '{}', so its binaries cannot be trusted", path),
-                     .supported = "a folder that only this user writes to",
-                     .remedy = fmt::format("chmod 700 '{}', or set FSA_CACHE_DIR to another folder", path)});
+  return make_error(ErrorKind::kUnavailable, {.given = fmt::format("every user may write to '{}', so its binaries cannot be trusted", path),
+                                              .supported = "a folder that only this user writes to",
+                                              .remedy = fmt::format("chmod 700 '{}', or set FSA_CACHE_DIR to another folder", path)});
 }
 
 // The modification time is the time of last use: access times are often switched off. Failing (a store of another user,
@@ -71,15 +70,14 @@ Result<void> ArtifactStore::prepare() {
 }
 
 Result<void> ArtifactStore::put(const Digest& key, std::span<const std::byte> payload, const Json& metadata) {
-  const std::vector<std::byte> bytes = encode_artifact(key, payload, metadata);
+  const std::string bytes = encode_artifact(key, payload, metadata);
   if (bytes.size() > options_.max_bytes || options_.max_files == 0)
     return make_error(ErrorKind::kInvalidArgument,
                       {.given = fmt::format("an artifact of {} bytes for the store '{}'", bytes.size(), directory_),
                        .supported = fmt::format("{} bytes in {} files in all", options_.max_bytes, options_.max_files),
                        .remedy = "raise the limits of the artifact store"});
   FSA_RETURN_IF_ERROR(prepare());
-  const std::span<const std::byte> whole(bytes);
-  FSA_RETURN_IF_ERROR(write_file_atomically(path_of(key), {&whole, 1}, FileMode::kPrivate));
+  FSA_RETURN_IF_ERROR(write_file_atomically(path_of(key), bytes, FileMode::kPrivate));
   account(bytes.size());
   return {};
 }

@@ -17,10 +17,10 @@
 namespace fsa {
 
 struct ArtifactStoreOptions {
-  std::string directory;                          ///< the cache folder; artifacts live in its subfolder "artifacts"
+  std::string directory;  ///< the cache folder; artifacts live in its subfolder "artifacts"
   std::uint64_t max_bytes = std::uint64_t{1} << 30;
   std::size_t max_files = 20'000;
-  LogCallback log = {};                           ///< told once of each damaged file and of a folder that cannot be used
+  LogCallback log = {};  ///< told once of each damaged file and of a folder that cannot be used
 };
 
 /// Thread-safe, and safe among processes that share the folder: files appear whole, last writer wins (all write the same).
@@ -59,9 +59,9 @@ class ArtifactStore {
   const ArtifactStoreOptions options_;
   const std::string directory_;
   mutable std::mutex mutex_;
-  std::optional<Usage> estimate_;          // by this process since its last scan; guarded by mutex_
-  std::size_t puts_since_scan_ = 0;        // guarded by mutex_
-  mutable std::set<std::string> logged_;   // guarded by mutex_
+  std::optional<Usage> estimate_;         // by this process since its last scan; guarded by mutex_
+  std::size_t puts_since_scan_ = 0;       // guarded by mutex_
+  mutable std::set<std::string> logged_;  // guarded by mutex_
 };
 
 }  // namespace fsa

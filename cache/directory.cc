@@ -21,14 +21,14 @@ std::string variable(const char* name) {
 }
 
 Error unusable(const std::string& path, int error_number) {
-  return make_error(ErrorKind::kUnavailable,
-                    {.given = fmt::format("the cache folder '{}' cannot be written: {}", path, std::generic_category().message(error_number)),
-                     .supported = "a folder this user may write to",
-                     .remedy = "set FSA_CACHE_DIR to one"});
+  return make_error(ErrorKind::kUnavailable, {.given = fmt::format("the cache folder '{}' cannot be written: {}", path,
+                                                                   std::generic_category().message(error_number)),
+                                              .supported = "a folder this user may write to",
+                                              .remedy = "set FSA_CACHE_DIR to one"});
 }
 
 bool is_folder(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
@@ -66,8 +66,9 @@ Result<std::string> cache_directory(const CacheEnvironment& environment) {
   }
   if (environment.xdg_cache_home.starts_with('/')) return environment.xdg_cache_home + "/fsa";
   if (environment.home.starts_with('/')) return environment.home + "/.cache/fsa";
-  return make_error(ErrorKind::kUnavailable, {.given = "there is no place for the cache: FSA_CACHE_DIR, XDG_CACHE_HOME and HOME are all unset",
-                                              .remedy = "set FSA_CACHE_DIR to a folder this user may write to"});
+  return make_error(ErrorKind::kUnavailable,
+                    {.given = "there is no place for the cache: FSA_CACHE_DIR, XDG_CACHE_HOME and HOME are all unset",
+                     .remedy = "set FSA_CACHE_DIR to a folder this user may write to"});
 }
 
 Result<void> prepare_cache_directory(const std::string& path) {

@@ -17,7 +17,8 @@ constexpr std::size_t kDigestDigits = 32;
 /// "<32 hex digits>.v<format>"
 bool is_artifact_name(const std::string& name) {
   const bool shape = name.size() > kDigestDigits + 2 && name.compare(kDigestDigits, 2, ".v") == 0;
-  return shape && name.find_first_not_of("0123456789abcdef") == kDigestDigits && name.find_first_not_of("0123456789", kDigestDigits + 2) == std::string::npos;
+  return shape && name.find_first_not_of("0123456789abcdef") == kDigestDigits &&
+         name.find_first_not_of("0123456789", kDigestDigits + 2) == std::string::npos;
 }
 
 /// Every entry that can be looked at; files that vanish meanwhile are skipped.

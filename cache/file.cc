@@ -25,8 +25,9 @@ std::string_view remedy_for(std::string_view action, int error_number) {
 }
 
 Error not_regular(const std::string& path, mode_t mode) {
-  return make_error(ErrorKind::kInvalidArgument,
-                    {.given = fmt::format("'{}' is {}", path, S_ISDIR(mode) ? "a folder" : "not a regular file"), .supported = "regular files"});
+  return make_error(
+      ErrorKind::kInvalidArgument,
+      {.given = fmt::format("'{}' is {}", path, S_ISDIR(mode) ? "a folder" : "not a regular file"), .supported = "regular files"});
 }
 
 }  // namespace
@@ -46,7 +47,7 @@ Result<OpenFile> open_regular_file(const std::string& path) {
   // O_NONBLOCK: opening a pipe must not wait for a writer; regular files ignore it.
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.valid()) return file_error("read", path, errno);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd.get(), &info) != 0) return file_error("read", path, errno);
   if (!S_ISREG(info.st_mode)) return not_regular(path, info.st_mode);
   return OpenFile{std::move(fd), static_cast<std::uint64_t>(info.st_size)};
@@ -57,7 +58,8 @@ Result<void> read_exactly(const UniqueFd& fd, std::span<std::byte> out, const st
     const ssize_t got = ::read(fd.get(), out.data(), std::min(out.size(), kMaxTransfer));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return file_error("read", path, errno);
-    if (got == 0) return make_error(ErrorKind::kCorrupt, {.given = fmt::format("'{}' ended {} bytes early while it was read", path, out.size())});
+    if (got == 0)
+      return make_error(ErrorKind::kCorrupt, {.given = fmt::format("'{}' ended {} bytes early while it was read", path, out.size())});
     out = out.subspan(static_cast<std::size_t>(got));
   }
   return {};

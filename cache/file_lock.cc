@@ -12,8 +12,9 @@ namespace fsa {
 namespace {
 
 Error held_elsewhere(const std::string& path, std::chrono::milliseconds timeout) {
-  return make_error(ErrorKind::kTimeout, {.given = fmt::format("another process has held the lock '{}' for more than {} ms", path, timeout.count()),
-                                          .remedy = "wait for it to finish, or end it if it hangs"});
+  return make_error(ErrorKind::kTimeout,
+                    {.given = fmt::format("another process has held the lock '{}' for more than {} ms", path, timeout.count()),
+                     .remedy = "wait for it to finish, or end it if it hangs"});
 }
 
 }  // namespace

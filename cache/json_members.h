@@ -22,7 +22,9 @@ class MemberReader {
   std::string text(const char* name) { return read<std::string>(name, true, {}, &Json::is_string, "a string"); }
   std::string text_or_empty(const char* name) { return read<std::string>(name, false, {}, &Json::is_string, "a string"); }
   std::int64_t integer(const char* name) { return read<std::int64_t>(name, true, 0, &Json::is_number_integer, "an integer"); }
-  std::int64_t integer_or(const char* name, std::int64_t other) { return read<std::int64_t>(name, false, other, &Json::is_number_integer, "an integer"); }
+  std::int64_t integer_or(const char* name, std::int64_t other) {
+    return read<std::int64_t>(name, false, other, &Json::is_number_integer, "an integer");
+  }
   double number_or(const char* name, double other) { return read<double>(name, false, other, &Json::is_number, "a number"); }
   Json object(const char* name) { return read<Json>(name, true, Json::object(), &Json::is_object, "an object"); }
   Json object_or_empty(const char* name) { return read<Json>(name, false, Json::object(), &Json::is_object, "an object"); }
@@ -55,8 +57,10 @@ class MemberReader {
     std::vector<std::string> list;
     const Json items = read<Json>(name, required, Json::array(), &Json::is_array, "a list");
     for (const Json& item : items) {
-      if (item.is_string()) list.push_back(item.get<std::string>());
-      else note(std::string("'") + name + "' is not a list of strings");
+      if (item.is_string())
+        list.push_back(item.get<std::string>());
+      else
+        note(std::string("'") + name + "' is not a list of strings");
     }
     return list;
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
@@ -67,5 +68,16 @@ Result<nlohmann::json> parse_sorted_json(std::string_view text, std::string_view
 std::string dump_json(const Json& json) { return json.dump(-1, ' ', false, kReplace); }
 
 std::string canonical_json(const Json& json) { return nlohmann::json(json).dump(-1, ' ', false, kReplace); }
+
+bool equal_json(const Json& a, const Json& b) {
+  if (a.is_object() && b.is_object()) {
+    if (a.size() != b.size()) return false;
+    for (auto it = a.begin(); it != a.end(); ++it)
+      if (const auto other = b.find(it.key()); other == b.end() || !equal_json(*it, *other)) return false;
+    return true;
+  }
+  if (a.is_array() && b.is_array()) return std::equal(a.begin(), a.end(), b.begin(), b.end(), equal_json);
+  return a == b;
+}
 
 }  // namespace fsa

@@ -25,4 +25,7 @@ std::string dump_json(const Json& json);
 /// One line with members sorted by name: equal values give equal text whatever their order.
 std::string canonical_json(const Json& json);
 
+/// Equality that ignores the order of members at every depth (operator== of Json does not). Allocates nothing.
+bool equal_json(const Json& a, const Json& b);
+
 }  // namespace fsa

@@ -20,9 +20,10 @@ struct KernelRecord {
   std::vector<std::string> symbols;  ///< entry points, in launch order
   std::string compiler;              ///< Compiler::identity()
   CompileReport report;
-  std::string created_by;            ///< library name and version
+  std::string created_by;  ///< library name and version
 
-  static KernelRecord of(const Specialization& specialization, std::string_view compiler, const CompileReport& report, std::string created_by);
+  static KernelRecord of(const Specialization& specialization, std::string_view compiler, const CompileReport& report,
+                         std::string created_by);
   Json to_json() const;
   /// kCorrupt names the member that is missing or of the wrong type; `what` opens the message.
   static Result<KernelRecord> parse(const Json& json, std::string_view what);

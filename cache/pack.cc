@@ -1,21 +1,23 @@
 #include "cache/pack.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
 #include <tuple>
 #include <utility>
 
-#include "cache/json_text.h"
+#include "cache/pack_gap.h"
 #include "cache/pack_manifest.h"
 
 namespace fsa {
 namespace {
 
 SafetensorsTensor tensor_of(const PackedKernel& kernel) {
-  return {.name = pack_tensor_name(kernel.record), .dtype = "U8", .shape = {static_cast<std::int64_t>(kernel.binary.size())}, .data = kernel.binary};
+  return {.name = pack_tensor_name(kernel.record),
+          .dtype = "U8",
+          .shape = {static_cast<std::int64_t>(kernel.binary.size())},
+          .data = kernel.binary};
 }
 
 /// Larger runs faster, among targets that a device can run.
@@ -35,19 +37,10 @@ Result<void> check_distinct(const std::string& path, const std::vector<PackedKer
   std::set<Digest> seen;
   for (const PackedKernel& kernel : kernels)
     if (!seen.insert(kernel.record.kernel_digest()).second)
-      return make_error(ErrorKind::kInvalidArgument,
-                        {.given = fmt::format("the pack '{}' would hold a kernel of {} for {} twice", path, kernel.record.family, kernel.record.target),
-                         .supported = "one binary per family, version, target, shape and config"});
+      return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("the pack '{}' would hold a kernel of {} for {} twice", path,
+                                                                           kernel.record.family, kernel.record.target),
+                                                      .supported = "one binary per family, version, target, shape and config"});
   return {};
-}
-
-/// Names the values of one aspect that the pack has, each once.
-template <class Get>
-std::string list(const std::vector<const PackEntry*>& entries, Get get) {
-  std::vector<std::string> values;
-  for (const PackEntry* e : entries)
-    if (std::string value = get(*e); std::ranges::find(values, value) == values.end()) values.push_back(std::move(value));
-  return fmt::format("{}", fmt::join(values, ", "));
 }
 
 }  // namespace
@@ -98,20 +91,22 @@ Result<PackedKernel> Pack::find(const Specialization& wanted) const {
     candidate.target = target;
     if (const auto it = index_.find(candidate.kernel_digest()); it != index_.end()) return load(entries_[it->second]);
   }
-  return not_found(wanted);
+  return pack_gap(*this, wanted);
 }
 
 std::vector<const PackEntry*> Pack::kernels_for(std::string_view family, int version, const Json& shape, const Target& device) const {
   std::vector<const PackEntry*> found;
   for (const Target& target : runnable_targets(device))
     for (const PackEntry& e : entries_)
-      if (e.record.target == target.arch && e.record.family == family && e.record.version == version && e.record.shape == shape) found.push_back(&e);
+      if (e.record.target == target.arch && e.record.family == family && e.record.version == version && e.record.shape == shape)
+        found.push_back(&e);
   return found;
 }
 
 Result<PackedKernel> Pack::load(const PackEntry& entry) const {
   if (sha256_hex(entry.stored) != entry.sha256)
-    return corrupt_pack(path(), fmt::format("the checksum of its kernel {} for {} does not match", entry.record.family, entry.record.target));
+    return corrupt_pack(path(),
+                        fmt::format("the checksum of its kernel {} for {} does not match", entry.record.family, entry.record.target));
   return PackedKernel{entry.record, {entry.stored.begin(), entry.stored.end()}};
 }
 
@@ -119,35 +114,6 @@ Result<void> Pack::verify() const {
   for (const PackEntry& entry : entries_)
     if (const auto kernel = load(entry); !kernel) return kernel.error();
   return {};
-}
-
-// Narrows the pack down aspect by aspect; the first that leaves nothing is what it lacks.
-Error Pack::not_found(const Specialization& wanted) const {
-  std::vector<const PackEntry*> left;
-  for (const PackEntry& e : entries_) left.push_back(&e);
-  const auto lacks = [&](std::string given, std::string remedy) {
-    return make_error(ErrorKind::kNotFound, {.given = fmt::format("the pack '{}' holds {}", path(), given), .remedy = std::move(remedy)});
-  };
-  const auto narrow = [&](auto get, const std::string& value) {
-    std::string had = list(left, get);
-    std::erase_if(left, [&](const PackEntry* e) { return get(*e) != value; });
-    return left.empty() ? had : std::string();
-  };
-  const auto runnable = runnable_targets(wanted.target);
-  const std::string device = wanted.target.to_string();
-  std::string had = list(left, [](const PackEntry& e) { return e.record.target; });
-  if (had.empty()) return lacks("no kernels", fmt::format("export again with --target {}", device));
-  std::erase_if(left, [&](const PackEntry* e) { return std::ranges::find(runnable, e->record.target, &Target::arch) == runnable.end(); });
-  if (left.empty()) return lacks(fmt::format("kernels for {}; this device is {}", had, device), fmt::format("export again with --target {}", device));
-  had = narrow([](const PackEntry& e) { return e.record.family; }, wanted.family);
-  if (!had.empty()) return lacks(fmt::format("for {} the families {}, not {}", device, had, wanted.family), "export again with this operator");
-  had = narrow([](const PackEntry& e) { return std::to_string(e.record.version); }, std::to_string(wanted.version));
-  if (!had.empty())
-    return lacks(fmt::format("version {} of {}; this library needs version {}", had, wanted.family, wanted.version), "export again with this library");
-  had = narrow([](const PackEntry& e) { return dump_json(e.record.shape); }, dump_json(wanted.shape));
-  if (!had.empty()) return lacks(fmt::format("{} for the shapes {}, not {}", wanted.family, had, dump_json(wanted.shape)), "export again for this shape");
-  had = list(left, [](const PackEntry& e) { return dump_json(e.record.config); });
-  return lacks(fmt::format("{} with the configs {}, not {}", wanted.family, had, dump_json(wanted.config)), "use one of these configs, or export this one");
 }
 
 }  // namespace fsa

@@ -73,8 +73,6 @@ class Pack {
   Result<void> verify() const;
 
  private:
-  Error not_found(const Specialization& wanted) const;
-
   SafetensorsFile file_;
   std::string library_version_;
   Json provenance_;

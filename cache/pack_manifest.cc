@@ -39,9 +39,10 @@ Result<void> check_version(const SafetensorsMetadata& metadata, const std::strin
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
   if (error != std::errc() || end != text.data() + text.size() || version < 1) return corrupt_pack(path, "it states no format version");
   if (version <= kPackFormat) return {};
-  return make_error(ErrorKind::kUnsupported, {.given = fmt::format("the pack '{}' has format {}, of a later version of this library", path, version),
-                                              .supported = fmt::format("format {}", kPackFormat),
-                                              .remedy = "update this library, or export again with this version"});
+  return make_error(ErrorKind::kUnsupported,
+                    {.given = fmt::format("the pack '{}' has format {}, of a later version of this library", path, version),
+                     .supported = fmt::format("format {}", kPackFormat),
+                     .remedy = "update this library, or export again with this version"});
 }
 
 Result<void> check_identity(const SafetensorsMetadata& metadata, const std::string& path) {

@@ -16,7 +16,7 @@ struct Rule {
 
 // Kernels are compiled for the exact ones, and tile sizes follow them. group and topk are compiled in as well, but configs
 // carry over between neighbours. The number of sequences changes only the tails of the work lists.
-constexpr Rule kRules[] = {{"element", true},   {"head_dim", true}, {"head_dim_v", true}, {"block_size", true},
+constexpr Rule kRules[] = {{"element", true},   {"head_dim", true}, {"head_dim_v", true},    {"block_size", true},
                            {"group", false, 2}, {"topk", false, 2}, {"num_seqs", false, 0.5}};
 
 Rule rule_of(std::string_view feature) {
@@ -33,7 +33,7 @@ const Json* member(const Json& json, const std::string& name) {
 bool is_size(const Json* value) { return value == nullptr || value->is_number(); }
 double size_of_feature(const Json* value) { return value ? std::max(1.0, value->get<double>()) : 1.0; }
 
-bool equal(const Json* a, const Json* b) { return a && b && canonical_json(*a) == canonical_json(*b); }
+bool equal(const Json* a, const Json* b) { return a && b && equal_json(*a, *b); }
 
 std::vector<std::string> names_of_both(const Json& tuned, const Json& wanted) {
   std::vector<std::string> names;

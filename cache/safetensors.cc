@@ -1,11 +1,12 @@
 #include "cache/safetensors.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <new>
+#include <ranges>
 #include <utility>
 
 #include "cache/atomic_file.h"
@@ -41,7 +42,8 @@ Result<std::string> read_header_text(const OpenFile& file, const std::string& pa
   FSA_RETURN_IF_ERROR(read_exactly(file.fd, prefix, path));
   const std::uint64_t length = decode_length(prefix);
   if (length > file.size - kLengthBytes || length > kMaxSafetensorsHeader)
-    return bad_start(path, fmt::format("its header length is {} but the file has {} bytes (headers: at most {})", length, file.size, kMaxSafetensorsHeader));
+    return bad_start(path, fmt::format("its header length is {} but the file has {} bytes (headers: at most {})", length, file.size,
+                                       kMaxSafetensorsHeader));
   std::string text(length, '\0');
   FSA_RETURN_IF_ERROR(read_exactly(file.fd, std::as_writable_bytes(std::span(text)), path));
   return text;
@@ -83,16 +85,14 @@ const SafetensorsTensor* SafetensorsFile::find(std::string_view name) const {
 
 Result<const SafetensorsTensor*> SafetensorsFile::get(std::string_view name) const {
   if (const SafetensorsTensor* tensor = find(name)) return tensor;
-  std::string names;
-  for (const auto& [known, position] : index_) names += (names.empty() ? "" : ", ") + known;
-  return make_error(ErrorKind::kNotFound, {.given = fmt::format("'{}' has no tensor '{}'", path_, name), .supported = names});
+  return make_error(ErrorKind::kNotFound, {.given = fmt::format("'{}' has no tensor '{}'", path_, name),
+                                           .supported = fmt::format("{}", fmt::join(index_ | std::views::keys, ", "))});
 }
 
 Result<void> write_safetensors(const std::string& path, std::span<const SafetensorsTensor> tensors, const SafetensorsMetadata& metadata) {
   std::vector<SafetensorsTensor> sorted(tensors.begin(), tensors.end());
-  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
-    return safetensors_element_bytes(a.dtype) > safetensors_element_bytes(b.dtype);
-  });
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return safetensors_element_bytes(a.dtype) > safetensors_element_bytes(b.dtype); });
   FSA_ASSIGN_OR_RETURN(const std::string header, safetensors_header_text(sorted, metadata));
   const auto length = encode_length(header.size());
   std::vector<std::span<const std::byte>> parts{length, std::as_bytes(std::span(header))};

@@ -20,9 +20,9 @@ namespace fsa {
 /// One tensor, its bytes borrowed. Row-major, packed.
 struct SafetensorsTensor {
   std::string name;
-  std::string dtype;                 ///< BOOL, U8, I8, F8_E4M3, F8_E5M2, U16, I16, F16, BF16, U32, I32, F32, U64, I64, F64
-  std::vector<std::int64_t> shape;   ///< empty for a scalar
-  std::span<const std::byte> data;   ///< product(shape) * element bytes
+  std::string dtype;                ///< BOOL, U8, I8, F8_E4M3, F8_E5M2, U16, I16, F16, BF16, U32, I32, F32, U64, I64, F64
+  std::vector<std::int64_t> shape;  ///< empty for a scalar
+  std::span<const std::byte> data;  ///< product(shape) * element bytes
 };
 
 using SafetensorsMetadata = std::map<std::string, std::string, std::less<>>;
@@ -57,6 +57,7 @@ class SafetensorsFile {
 
 /// Writes atomically. Tensors with wider elements come first, so that each is aligned to its element; otherwise the given
 /// order stays. A repeated or reserved name, or a size that does not fit dtype and shape, is kInvalidArgument.
-Result<void> write_safetensors(const std::string& path, std::span<const SafetensorsTensor> tensors, const SafetensorsMetadata& metadata = {});
+Result<void> write_safetensors(const std::string& path, std::span<const SafetensorsTensor> tensors,
+                               const SafetensorsMetadata& metadata = {});
 
 }  // namespace fsa

@@ -1,10 +1,12 @@
 #include "cache/safetensors_header.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <ranges>
 #include <set>
 #include <utility>
 
@@ -17,15 +19,23 @@ using SortedJson = nlohmann::json;
 
 constexpr std::string_view kMetadataKey = "__metadata__";
 
-constexpr std::array<std::pair<std::string_view, std::size_t>, 15> kDTypes{{{"BOOL", 1}, {"U8", 1}, {"I8", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1},
-                                                                            {"U16", 2}, {"I16", 2}, {"F16", 2}, {"BF16", 2}, {"U32", 4},
-                                                                            {"I32", 4}, {"F32", 4}, {"U64", 8}, {"I64", 8}, {"F64", 8}}};
+constexpr std::array<std::pair<std::string_view, std::size_t>, 15> kDTypes{{{"BOOL", 1},
+                                                                            {"U8", 1},
+                                                                            {"I8", 1},
+                                                                            {"F8_E4M3", 1},
+                                                                            {"F8_E5M2", 1},
+                                                                            {"U16", 2},
+                                                                            {"I16", 2},
+                                                                            {"F16", 2},
+                                                                            {"BF16", 2},
+                                                                            {"U32", 4},
+                                                                            {"I32", 4},
+                                                                            {"F32", 4},
+                                                                            {"U64", 8},
+                                                                            {"I64", 8},
+                                                                            {"F64", 8}}};
 
-std::string known_dtypes() {
-  std::string text;
-  for (const auto& [name, bytes] : kDTypes) text += (text.empty() ? "" : ", ") + std::string(name);
-  return text;
-}
+std::string known_dtypes() { return fmt::format("{}", fmt::join(kDTypes | std::views::keys, ", ")); }
 
 Error corrupt(const std::string& path, std::string fault, std::string supported = {}) {
   return make_error(ErrorKind::kCorrupt, {.given = fmt::format("'{}' is not a valid safetensors file: {}", path, fault),
@@ -37,7 +47,8 @@ Error corrupt(const std::string& path, std::string fault, std::string supported 
 bool read_integers(const SortedJson& json, std::vector<std::int64_t>& out) {
   if (!json.is_array()) return false;
   for (const SortedJson& item : json) {
-    if (!item.is_number_unsigned() || item.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return false;
+    if (!item.is_number_unsigned() || item.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      return false;
     out.push_back(item.get<std::int64_t>());
   }
   return true;
@@ -89,11 +100,13 @@ Result<SafetensorsMetadata> parse_metadata(const SortedJson& json, const std::st
 /// Tensors must cover the data exactly, so that no byte of a file has two meanings or none.
 Result<void> check_cover(std::vector<SafetensorsEntry>& entries, std::uint64_t data_bytes, const std::string& path) {
   // Equal begins (empty tensors) sort by end, so that an empty one never looks like an overlap.
-  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const auto& a, const auto& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   std::uint64_t covered = 0;
   for (const SafetensorsEntry& e : entries) {
     if (e.end > data_bytes)
-      return corrupt(path, fmt::format("tensor '{}' ends at byte {} of the data but the file holds {}: it is truncated", e.name, e.end, data_bytes));
+      return corrupt(
+          path, fmt::format("tensor '{}' ends at byte {} of the data but the file holds {}: it is truncated", e.name, e.end, data_bytes));
     if (e.begin < covered) return corrupt(path, fmt::format("tensor '{}' overlaps the one before it", e.name));
     if (e.begin > covered) return corrupt(path, fmt::format("{} bytes before tensor '{}' belong to no tensor", e.begin - covered, e.name));
     covered = e.end;
@@ -118,7 +131,8 @@ Error bad_tensor(const SafetensorsTensor& tensor, std::string fault, std::string
 Result<void> check_writable(const SafetensorsTensor& tensor, std::set<std::string_view>& names) {
   std::uint64_t bytes = 0;
   if (tensor.name == kMetadataKey || !names.insert(tensor.name).second) return bad_tensor(tensor, "the name is taken");
-  if (safetensors_element_bytes(tensor.dtype) == 0) return bad_tensor(tensor, fmt::format("its dtype is '{}'", tensor.dtype), known_dtypes());
+  if (safetensors_element_bytes(tensor.dtype) == 0)
+    return bad_tensor(tensor, fmt::format("its dtype is '{}'", tensor.dtype), known_dtypes());
   if (!safetensors_bytes(tensor.dtype, tensor.shape, bytes) || bytes != tensor.data.size())
     return bad_tensor(tensor, fmt::format("{} bytes of data do not fit its dtype and shape", tensor.data.size()));
   return {};
@@ -166,7 +180,8 @@ Result<std::string> safetensors_header_text(std::span<const SafetensorsTensor> t
   std::uint64_t begin = 0;
   for (const SafetensorsTensor& tensor : tensors) {
     FSA_RETURN_IF_ERROR(check_writable(tensor, names));
-    text += (text.size() > 1 ? "," : "") + entry_text(tensor, begin);
+    if (text.size() > 1) text += ',';
+    text += entry_text(tensor, begin);
     begin += tensor.data.size();
   }
   text += "}";

@@ -13,9 +13,9 @@
 namespace fsa {
 
 struct TuningCacheOptions {
-  std::string directory;                             ///< the cache folder; the file is "tuning.json" in it
-  std::chrono::milliseconds lock_timeout{10'000};    ///< how long merge() waits for other processes
-  LogCallback log = {};                              ///< told of skipped entries and of a damaged file that was set aside
+  std::string directory;                           ///< the cache folder; the file is "tuning.json" in it
+  std::chrono::milliseconds lock_timeout{10'000};  ///< how long merge() waits for other processes
+  LogCallback log = {};                            ///< told of skipped entries and of a damaged file that was set aside
 };
 
 /// Thread-safe. Tables handed out never change; a later load() or merge() makes a new one.

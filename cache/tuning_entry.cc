@@ -14,12 +14,15 @@ namespace fsa {
 namespace {
 
 Json measurement_json(const TuningMeasurement& m) {
-  return {{"seconds", m.seconds}, {"default_seconds", m.default_seconds}, {"runner_up_seconds", m.runner_up_seconds}, {"samples", m.samples}};
+  return {
+      {"seconds", m.seconds}, {"default_seconds", m.default_seconds}, {"runner_up_seconds", m.runner_up_seconds}, {"samples", m.samples}};
 }
 
 TuningMeasurement read_measurement(MemberReader& m) {
-  return {.seconds = m.number_or("seconds", 0), .default_seconds = m.number_or("default_seconds", 0),
-          .runner_up_seconds = m.number_or("runner_up_seconds", 0), .samples = static_cast<int>(m.integer_or("samples", 0))};
+  return {.seconds = m.number_or("seconds", 0),
+          .default_seconds = m.number_or("default_seconds", 0),
+          .runner_up_seconds = m.number_or("runner_up_seconds", 0),
+          .samples = static_cast<int>(m.integer_or("samples", 0))};
 }
 
 Json provenance_json(const TuningProvenance& p) {
@@ -27,7 +30,9 @@ Json provenance_json(const TuningProvenance& p) {
 }
 
 TuningProvenance read_provenance(MemberReader& m) {
-  return {.device_name = m.text_or_empty("device_name"), .driver = m.text_or_empty("driver"), .date = m.text_or_empty("date"),
+  return {.device_name = m.text_or_empty("device_name"),
+          .driver = m.text_or_empty("driver"),
+          .date = m.text_or_empty("date"),
           .library = m.text_or_empty("library")};
 }
 
@@ -57,9 +62,8 @@ std::string TuningKey::canonical() const {
 }
 
 Json TuningEntry::to_json() const {
-  return {{"op", key.op},           {"problem", key.problem},     {"choice", choice}, {"measurement", measurement_json(measurement)},
-          {"device", key.device},   {"toolchain", key.toolchain}, {"families", key.families},
-          {"provenance", provenance_json(provenance)}};
+  return {{"op", key.op},         {"problem", key.problem},     {"choice", choice},         {"measurement", measurement_json(measurement)},
+          {"device", key.device}, {"toolchain", key.toolchain}, {"families", key.families}, {"provenance", provenance_json(provenance)}};
 }
 
 Result<TuningEntry> TuningEntry::parse(const Json& json, std::string_view what) {

@@ -16,11 +16,12 @@ Error damaged(const std::string& path, std::string fault) {
 }
 
 Error from_the_future(const std::string& path, const Json& schema) {
-  return make_error(ErrorKind::kUnsupported,
-                    {.given = fmt::format("the tuning cache '{}' has schema {}, written by a later version of this library; it is left as it is",
-                                          path, dump_json(schema)),
-                     .supported = fmt::format("schema {}", kTuningSchema),
-                     .remedy = "update this library, or set FSA_CACHE_DIR to another folder"});
+  return make_error(
+      ErrorKind::kUnsupported,
+      {.given = fmt::format("the tuning cache '{}' has schema {}, written by a later version of this library; it is left as it is", path,
+                            dump_json(schema)),
+       .supported = fmt::format("schema {}", kTuningSchema),
+       .remedy = "update this library, or set FSA_CACHE_DIR to another folder"});
 }
 
 /// "entry 3 of '/path/tuning.json' (selected_attention)"
@@ -69,12 +70,17 @@ std::string date_of(const Json& entry) {
 
 }  // namespace
 
-Json empty_tuning_document() { return {{"about", "fsa tuning cache: the fastest configurations measured on this machine"}, {"schema", kTuningSchema}, {"entries", Json::array()}}; }
+Json empty_tuning_document() {
+  return {{"about", "fsa tuning cache: the fastest configurations measured on this machine"},
+          {"schema", kTuningSchema},
+          {"entries", Json::array()}};
+}
 
 Result<Json> parse_tuning_document(std::string_view text, const std::string& path) {
   auto document = parse_json(text, "it");
   if (!document) return damaged(path, document.error().given);
-  if (!document->is_object() || !document->contains("schema") || !(*document)["schema"].is_number_integer()) return damaged(path, "it states no schema");
+  if (!document->is_object() || !document->contains("schema") || !(*document)["schema"].is_number_integer())
+    return damaged(path, "it states no schema");
   const Json& schema = (*document)["schema"];
   if (schema > kTuningSchema) return from_the_future(path, schema);
   if (schema < 1) return damaged(path, "its schema is less than 1");
@@ -87,8 +93,10 @@ std::string tuning_document_text(const Json& document) {
   const char* separator = "\n";
   for (const auto& [name, value] : document.items()) {
     text += fmt::format("{}  {}: ", separator, dump_json(name));
-    if (name == "entries") append_entries(text, value);
-    else text += dump_json(value);
+    if (name == "entries")
+      append_entries(text, value);
+    else
+      text += dump_json(value);
     separator = ",\n";
   }
   return text + "\n}\n";
@@ -99,8 +107,10 @@ TuningEntries read_tuning_entries(const Json& document, const std::string& path)
   const Json& list = document["entries"];
   for (std::size_t i = 0; i < list.size(); ++i) {
     auto entry = TuningEntry::parse(list[i], name_of(list[i], i, path));
-    if (entry) result.entries.push_back(std::move(entry).value());
-    else result.warnings.push_back(entry.error().given + "; it is skipped and kept in the file");
+    if (entry)
+      result.entries.push_back(std::move(entry).value());
+    else
+      result.warnings.push_back(entry.error().given + "; it is skipped and kept in the file");
   }
   return result;
 }
@@ -110,8 +120,10 @@ void merge_tuning_entries(Json& document, std::span<const TuningEntry> entries) 
   auto known = positions(list);
   for (const TuningEntry& entry : entries) {
     const auto [it, added] = known.try_emplace(entry.key.canonical(), list.size());
-    if (added) list.push_back(entry.to_json());
-    else if (date_of(list[it->second]) <= entry.provenance.date) list[it->second] = entry.to_json();
+    if (added)
+      list.push_back(entry.to_json());
+    else if (date_of(list[it->second]) <= entry.provenance.date)
+      list[it->second] = entry.to_json();
   }
 }
 

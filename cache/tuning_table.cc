@@ -1,6 +1,7 @@
 #include "cache/tuning_table.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -16,7 +17,7 @@ constexpr double kOtherToolchain = 1;
 
 bool same_device(const TuningQuery& query, const Json& tuned) {
   const Json& wanted = query.key.device;
-  if (!query.any_device_of_arch) return canonical_json(wanted) == canonical_json(tuned);
+  if (!query.any_device_of_arch) return equal_json(wanted, tuned);
   return wanted.contains("arch") && tuned.contains("arch") && wanted["arch"] == tuned["arch"];
 }
 
@@ -27,9 +28,9 @@ std::string describe(const Json& problem, const std::string& feature) {
 }
 
 std::string sentence(const TuningEntry& entry, const std::vector<std::string>& differing, bool other_toolchain, bool other_device) {
-  std::string text;
-  for (const std::string& feature : differing) text += (text.empty() ? "nearest, from " : ", ") + describe(entry.key.problem, feature);
-  if (text.empty()) text = "tuned for this problem";
+  std::vector<std::string> values;
+  for (const std::string& feature : differing) values.push_back(describe(entry.key.problem, feature));
+  std::string text = values.empty() ? "tuned for this problem" : fmt::format("nearest, from {}", fmt::join(values, ", "));
   if (other_toolchain) text += fmt::format(", with {}", entry.key.toolchain);
   if (other_device) text += fmt::format(", on {}", entry.provenance.device_name.empty() ? "another device" : entry.provenance.device_name);
   return text;
@@ -41,7 +42,7 @@ std::optional<TuningMatch> match(const TuningQuery& query, const TuningEntry& en
   const auto features = feature_distance(wanted.problem, tuned.problem);
   if (!features) return std::nullopt;
   const bool other_toolchain = !wanted.toolchain.empty() && wanted.toolchain != tuned.toolchain;
-  const bool other_device = query.any_device_of_arch && canonical_json(wanted.device) != canonical_json(tuned.device);
+  const bool other_device = query.any_device_of_arch && !equal_json(wanted.device, tuned.device);
   const double distance = features->distance + (other_toolchain ? kOtherToolchain : 0);
   if (distance > query.max_distance) return std::nullopt;
   return TuningMatch{.entry = &entry,

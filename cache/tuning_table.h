@@ -11,9 +11,9 @@ namespace fsa {
 
 /// What a choice is wanted for.
 struct TuningQuery {
-  TuningKey key;                   ///< an empty toolchain matches every one: a deployment without a compiler
-  bool any_device_of_arch = false; ///< match a device by its "arch" alone: the choices of a pack, tuned elsewhere
-  double max_distance = 8;         ///< farther entries say nothing about the problem (8 octaves: 16 times the q and k tokens)
+  TuningKey key;                    ///< an empty toolchain matches every one: a deployment without a compiler
+  bool any_device_of_arch = false;  ///< match a device by its "arch" alone: the choices of a pack, tuned elsewhere
+  double max_distance = 8;          ///< farther entries say nothing about the problem (8 octaves: 16 times the q and k tokens)
 };
 
 struct TuningMatch {

@@ -103,7 +103,10 @@ std::string to_initializers(const FieldTable<Owner>& fields, const Owner& owner)
   std::string text;
   for (const auto& f : fields) {
     if (!text.empty()) text += ", ";
-    text += "." + std::string(f.name()) + " = " + detail::field_to_cpp(f.kind(), f.get(owner));
+    text += '.';
+    text += f.name();
+    text += " = ";
+    text += detail::field_to_cpp(f.kind(), f.get(owner));
   }
   return text;
 }

@@ -12,7 +12,7 @@ namespace fsa {
 ///
 /// compile() answers kInvalidArgument for a target that is not a CPU, kNotFound for a family without a CPU kernel,
 /// kInternal when the constants do not fit the kernel's `fsa_constants`, kCompile with LLVM's diagnostics otherwise.
-/// Its report counts spills as if every one were a whole vector register: an upper bound.
+/// Its report states seconds, the stack frame and LLVM's warnings; registers and spills are not known.
 Result<std::unique_ptr<Compiler>> make_llvm_compiler(std::shared_ptr<const TemplateStore> templates);
 
 }  // namespace fsa

@@ -9,7 +9,6 @@
 namespace fsa {
 namespace {
 
-constexpr const char* kRegisterAllocator = "regalloc";
 constexpr const char* kFrameLayout = "prologepilog";
 
 int number(const llvm::DiagnosticInfoOptimizationBase& remark, llvm::StringRef key) {
@@ -26,11 +25,11 @@ class Handler final : public llvm::DiagnosticHandler {
   bool handleDiagnostics(const llvm::DiagnosticInfo& info) override {
     if (info.getSeverity() == llvm::DS_Error) diagnostics_.errors.push_back(text(info));
     if (info.getSeverity() == llvm::DS_Warning) diagnostics_.warnings.push_back(text(info));
-    if (const auto* remark = llvm::dyn_cast<llvm::DiagnosticInfoOptimizationBase>(&info)) count(*remark);
+    if (const auto* remark = llvm::dyn_cast<llvm::DiagnosticInfoOptimizationBase>(&info)) note_frame(*remark);
     return true;
   }
   bool isAnalysisRemarkEnabled(llvm::StringRef pass) const override { return pass == kFrameLayout; }
-  bool isMissedOptRemarkEnabled(llvm::StringRef pass) const override { return pass == kRegisterAllocator; }
+  bool isMissedOptRemarkEnabled(llvm::StringRef) const override { return false; }
   bool isPassedOptRemarkEnabled(llvm::StringRef) const override { return false; }
   bool isAnyRemarkEnabled() const override { return true; }
 
@@ -43,10 +42,7 @@ class Handler final : public llvm::DiagnosticHandler {
     return message;
   }
 
-  void count(const llvm::DiagnosticInfoOptimizationBase& remark) {
-    // The allocator reports every loop and then the whole function; the latter includes the former.
-    if (remark.getRemarkName() == "SpillReloadCopies")
-      for (const char* key : {"NumSpills", "NumFoldedSpills", "NumReloads", "NumFoldedReloads"}) diagnostics_.spills += number(remark, key);
+  void note_frame(const llvm::DiagnosticInfoOptimizationBase& remark) {
     if (remark.getRemarkName() == "StackSize") diagnostics_.stack_bytes = std::max(diagnostics_.stack_bytes, number(remark, "NumStackBytes"));
   }
 

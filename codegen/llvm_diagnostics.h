@@ -1,5 +1,5 @@
 #pragma once
-// Owns what LLVM says while it compiles: errors, warnings, and the remarks that count spills. Included by LLVM units only.
+// Owns what LLVM says while it compiles: errors, warnings, and the remarks that state stack frames. Included by LLVM units only.
 #include <llvm/IR/DiagnosticHandler.h>
 
 #include <memory>
@@ -11,7 +11,6 @@ namespace fsa {
 struct LlvmDiagnostics {
   std::vector<std::string> errors;
   std::vector<std::string> warnings;
-  int spills = 0;       ///< spilled and reloaded registers, folded ones included, over all functions
   int stack_bytes = 0;  ///< the largest frame
 };
 

@@ -30,6 +30,8 @@
 //   };
 //
 // One entry gives the symbol "kernel_entry"; several give "kernel_entry_<name>" each.
+#include <fmt/format.h>
+
 #include <array>
 #include <cassert>
 #include <concepts>
@@ -101,7 +103,7 @@ class TypedKernel final : public Kernel {
   Backend backend() const override { return kBackend; }
 
   Result<void> check(const Json& json, const Target& target) const override {
-    FSA_ASSIGN_OR_RETURN(const Problem p, from_json(F::problem_fields(), json, std::string("problem of ") + std::string(F::kName)));
+    FSA_ASSIGN_OR_RETURN(const Problem p, from_json(F::problem_fields(), json, fmt::format("problem of {}", F::kName)));
     return F::check(p, target);
   }
   Json default_config(const Json& p, const Target& t) const override { return to_json(B::config_fields(), B::default_config(problem(p), t)); }
@@ -119,12 +121,12 @@ class TypedKernel final : public Kernel {
     const Problem p = problem(json);
     Json merged = to_json(B::config_fields(), B::default_config(p, target));
     if (config.is_object()) merged.update(config);
-    const std::string what = std::string("config of ") + std::string(F::kName);
+    const std::string what = fmt::format("config of {}", F::kName);
     FSA_ASSIGN_OR_RETURN(const Config c, from_json(B::config_fields(), config.is_object() ? merged : config, what));
     std::string reason = B::invalid_reason(p, c, target);
-    if (reason.empty() && !fits(B::resources(p, c), target)) reason = "it needs more memory than " + target.to_string() + " has";
+    if (reason.empty() && !fits(B::resources(p, c), target)) reason = fmt::format("it needs more memory than {} has", target.to_string());
     if (!reason.empty())
-      return make_error(ErrorKind::kUnsupported, {.given = "the " + what + " " + merged.dump() + " is not legal: " + reason,
+      return make_error(ErrorKind::kUnsupported, {.given = fmt::format("the {} {} is not legal: {}", what, merged.dump(), reason),
                                                   .remedy = "leave it out to take the default, or tune again"});
     return merged;
   }

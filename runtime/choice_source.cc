@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "templates/families.h"
+#include "cache/directory.h"
 
 namespace fsa {
 namespace {
@@ -23,8 +23,10 @@ std::string measured(const TuningMeasurement& m) {
 
 ChoiceSource::ChoiceSource(std::shared_ptr<const Device> device, std::shared_ptr<const KernelSource> kernels, const EngineOptions& options)
     : device_(std::move(device)), kernels_(std::move(kernels)) {
+  if (kernels_->pack()) pack_choices_ = TuningTable(kernels_->pack()->choices());
   const auto directory = options.use_cache ? cache_directory_of(options) : Result<std::string>(std::string());
   if (!directory || directory->empty()) return;
+  directory_ = *directory;
   const auto warn = [log = options.log](std::string_view sentence) {
     if (log) log(LogLevel::kWarning, sentence);
   };
@@ -34,12 +36,9 @@ ChoiceSource::ChoiceSource(std::shared_ptr<const Device> device, std::shared_ptr
 }
 
 TuningKey ChoiceSource::key(const Operator& op, const Json& problem) const {
-  TuningKey key{.op = std::string(op.name()), .device = device_->identity(), .toolchain = kernels_->toolchain(device_->target().backend),
-                .problem = op.features(problem)};
-  for (const ChainVariant& variant : op.variants(device_->target().backend))
-    for (const std::string& family : variant.families)
-      if (const Family* found = find_family(family)) key.families[family] = found->kernel(device_->target().backend)->version();
-  return key;
+  const Backend backend = device_->target().backend;
+  return {.op = std::string(op.name()), .families = family_versions(op, backend), .device = device_->identity(), .toolchain = kernels_->toolchain(backend),
+          .problem = op.features(problem)};
 }
 
 std::optional<ChosenBy> ChoiceSource::first_legal(const Operator& op, const Json& problem, const TuningTable& table, const TuningQuery& query) const {
@@ -53,11 +52,17 @@ std::optional<ChosenBy> ChoiceSource::first_legal(const Operator& op, const Json
 
 std::optional<ChosenBy> ChoiceSource::from_pack(const Operator& op, const Json& problem) const {
   if (!kernels_->pack()) return std::nullopt;
-  TuningKey wanted = key(op, problem);
-  wanted.toolchain.clear();
-  auto chosen = first_legal(op, problem, kernels_->pack()->choices(), {.key = std::move(wanted), .any_device_of_arch = true});
-  if (chosen) chosen->source = "pack";
-  return chosen;
+  TuningQuery query{.key = key(op, problem), .any_device_of_arch = true};
+  query.key.toolchain.clear();
+  // The pack may hold kernels for less demanding CPUs only: their choices are the ones it has kernels for.
+  for (const Target& target : kernels_->pack()->runnable_targets(device_->target())) {
+    query.key.device["arch"] = target.to_string();
+    auto chosen = first_legal(op, problem, pack_choices_, query);
+    if (!chosen) continue;
+    chosen->source = "pack";
+    return chosen;
+  }
+  return std::nullopt;
 }
 
 std::optional<ChosenBy> ChoiceSource::from_cache(const Operator& op, const Json& problem) const {
@@ -72,9 +77,15 @@ ChosenBy ChoiceSource::choose(const Operator& op, const Json& problem) const {
           fmt::format("no tuned entry for this problem; run: {}", tune_command(*device_, problem))};
 }
 
+Result<void> ChoiceSource::prepare() const {
+  if (cache_) return prepare_cache_directory(directory_);
+  return make_error(ErrorKind::kUnavailable, {.given = "the cache is switched off or has no directory", .supported = "engines with use_cache",
+                                              .remedy = "unset FSA_NO_CACHE, and set FSA_CACHE_DIR where there is no HOME"});
+}
+
 Result<void> ChoiceSource::keep(const TuningEntry& entry) const {
-  if (cache_) return cache_->merge(std::span(&entry, 1));
-  return make_error(ErrorKind::kUnavailable, {.given = "the cache is switched off", .supported = "engines with use_cache", .remedy = "unset FSA_NO_CACHE"});
+  FSA_RETURN_IF_ERROR(prepare());
+  return cache_->merge(std::span(&entry, 1));
 }
 
 }  // namespace fsa

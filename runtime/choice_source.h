@@ -27,6 +27,8 @@ class ChoiceSource {
   ChosenBy choose(const Operator& op, const Json& problem) const;
   /// Under what results for this problem, device and toolchain are kept.
   TuningKey key(const Operator& op, const Json& problem) const;
+  /// Proves that keep() can write, by making the cache directory where it is missing.
+  Result<void> prepare() const;
   /// Writes an entry to the tuning cache; kUnavailable where no cache is used.
   Result<void> keep(const TuningEntry& entry) const;
 
@@ -38,6 +40,8 @@ class ChoiceSource {
 
   std::shared_ptr<const Device> device_;
   std::shared_ptr<const KernelSource> kernels_;
+  TuningTable pack_choices_;
+  std::string directory_;  // of the cache
   std::unique_ptr<TuningCache> cache_;
 };
 

@@ -3,7 +3,6 @@
 #include <chrono>
 
 #include "runtime/engine_impl.h"
-#include "runtime/version.h"
 
 namespace fsa {
 
@@ -38,7 +37,7 @@ Result<std::shared_ptr<const SelectedAttentionPlan::Impl>> Engine::Impl::plan(co
 }
 
 Result<Engine> Engine::create(std::string_view name, const EngineOptions& options) {
-  FSA_ASSIGN_OR_RETURN(std::shared_ptr<const Device> device, open_device(name, options));
+  FSA_ASSIGN_OR_RETURN(std::shared_ptr<const Device> device, open_device(name, {.num_threads = options.num_threads}));
   FSA_ASSIGN_OR_RETURN(std::shared_ptr<const KernelSource> source, KernelSource::create(options));
   auto choices = std::make_unique<ChoiceSource>(device, source, options);
   auto library = std::make_unique<KernelLibrary>(device, source);
@@ -59,7 +58,5 @@ Result<SelectedAttentionPlan> Engine::plan(const SelectedAttentionProblem& probl
 std::string_view Engine::device() const { return impl_->device_name(); }
 std::string_view Engine::device_name() const { return impl_->device()->name(); }
 std::string_view Engine::target() const { return impl_->target().to_string(); }
-
-std::string_view library_version() { return kLibraryVersion; }
 
 }  // namespace fsa

@@ -6,7 +6,7 @@
 #include "cache/kernel_record.h"
 #include "codegen/llvm_compiler.h"
 #include "codegen/nvrtc_compiler.h"
-#include "runtime/version.h"
+#include "fsa/engine.h"
 #include "templates/embedded.h"
 
 namespace fsa {
@@ -18,7 +18,7 @@ Result<std::shared_ptr<const TemplateStore>> open_templates(const std::string& d
   return std::make_shared<const TemplateStore>(std::move(store));
 }
 
-std::string created_by() { return fmt::format("fsa {}", kLibraryVersion); }
+std::string created_by() { return fmt::format("fsa {}", library_version()); }
 
 }  // namespace
 
@@ -64,10 +64,17 @@ std::string KernelSource::toolchain(Backend backend) const {
   return made ? std::string((*made)->identity()) : std::string("none");
 }
 
-Error KernelSource::not_compilable(const Specialization& specialization, const std::string& why) const {
-  const std::string place = pack_ ? fmt::format("the pack '{}' does not hold it", options_.pack) : "no pack is loaded";
+Error KernelSource::not_obtainable(const Specialization& specialization, const std::string& why) const {
+  if (pack_) {
+    const auto packed = pack_->find(specialization);
+    if (!packed) {
+      Error error = packed.error();
+      error.given += fmt::format("; and it cannot be compiled here: {}", why);
+      return error;
+    }
+  }
   return make_error(ErrorKind::kUnavailable,
-                    {.given = fmt::format("the kernel {} is not in the cache, {}, and cannot be compiled: {}", specialization.name(), place, why),
+                    {.given = fmt::format("the kernel {} is not in the cache and cannot be compiled: {}", specialization.name(), why),
                      .supported = "kernels of the cache directory or of a pack, or a build with a compiler",
                      .remedy = fmt::format("on a machine with a compiler run `fsa export --target {} ... --output PACK` for this problem and "
                                            "name the file with FSA_PACK", specialization.target.to_string())});
@@ -81,18 +88,18 @@ Result<KernelBinary> KernelSource::get(const Specialization& specialization, std
 Result<std::shared_ptr<const KernelBinary>> KernelSource::find_or_compile(const Specialization& specialization, std::stop_token stop) const {
   if (pack_) {
     auto packed = pack_->find(specialization);
-    if (packed) return std::make_shared<const KernelBinary>(std::move(packed->payload), packed->record.report, Origin::kPack);
+    if (packed) return std::make_shared<const KernelBinary>(std::move(packed->binary), packed->record.report, Origin::kPack);
     if (packed.error().kind == ErrorKind::kCorrupt) return packed.error();
   }
   const auto made = compiler(specialization.target.backend);
-  if (!made) return not_compilable(specialization, made.error().message());
+  if (!made) return not_obtainable(specialization, made.error().message());
   FSA_ASSIGN_OR_RETURN(const Digest templates, (*made)->template_digest(specialization.family));
   const Digest key = specialization.artifact_digest(templates, (*made)->identity());
   if (auto stored = store_ ? store_->get(key) : std::nullopt) {
     const auto record = KernelRecord::parse(stored->metadata, "artifact");
     return std::make_shared<const KernelBinary>(std::move(stored->payload), record ? record->report : CompileReport{}, Origin::kStore);
   }
-  if (!options_.allow_compile) return not_compilable(specialization, "compiling is switched off (FSA_FREEZE)");
+  if (!options_.allow_compile) return not_obtainable(specialization, "compiling is switched off (FSA_FREEZE)");
   return compile(**made, specialization, key, stop);
 }
 

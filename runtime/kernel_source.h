@@ -58,7 +58,8 @@ class KernelSource {
   Result<std::shared_ptr<const KernelBinary>> find_or_compile(const Specialization& specialization, std::stop_token stop) const;
   Result<std::shared_ptr<const KernelBinary>> compile(const Compiler& compiler, const Specialization& specialization, const Digest& key,
                                                       std::stop_token stop) const;
-  Error not_compilable(const Specialization& specialization, const std::string& why) const;
+  /// Why a kernel can come from nowhere: `why` says what keeps it from being compiled.
+  Error not_obtainable(const Specialization& specialization, const std::string& why) const;
   void log(LogLevel level, const std::string& text) const;
 
   EngineOptions options_;

@@ -53,6 +53,14 @@ Result<const ChainVariant*> find_variant(const Operator& op, Backend backend, st
                                            .supported = fmt::format("{}", fmt::join(names, ", "))});
 }
 
+std::map<std::string, int> family_versions(const Operator& op, Backend backend) {
+  std::map<std::string, int> versions;
+  for (const ChainVariant& variant : op.variants(backend))
+    for (const std::string& family : variant.families)
+      if (const auto kernel = find_kernel(family, backend)) versions[family] = (*kernel)->version();
+  return versions;
+}
+
 Choice default_choice(const Operator& op, const Json& problem, const Target& target) {
   return {.variant = op.default_variant(problem, target)};
 }

@@ -57,6 +57,9 @@ class Operator {
 /// The named variant, or kNotFound listing those there are.
 Result<const ChainVariant*> find_variant(const Operator& op, Backend backend, std::string_view name);
 
+/// Name and version of every family that some variant uses: older tuning entries stay out of reach of newer kernels.
+std::map<std::string, int> family_versions(const Operator& op, Backend backend);
+
 /// The default choice: default variant, every config left to its default.
 Choice default_choice(const Operator& op, const Json& problem, const Target& target);
 

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <charconv>
 #include <cstring>
+#include <limits>
 #include <span>
 
 #include "cache/safetensors.h"
@@ -56,7 +57,7 @@ template <class T>
 Result<T> parse_number(const SafetensorsFile& file, const char* key, const std::string& text, const char* supported) {
   T value{};
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (ec == std::errc() && end == text.data() + text.size() && value > 0) return value;
+  if (ec == std::errc() && end == text.data() + text.size() && value > 0 && value <= std::numeric_limits<T>::max()) return value;
   return bad_input(file, fmt::format("the metadata has {} '{}'", key, text), supported);
 }
 

@@ -7,7 +7,6 @@
 #include "runtime/local_evaluator.h"
 #include "runtime/peak.h"
 #include "runtime/tuning_session.h"
-#include "runtime/version.h"
 #include "tuner/log.h"
 #include "tuner/logged_evaluator.h"
 #include "tuner/remote_evaluator.h"
@@ -79,7 +78,7 @@ TuningEntry entry_of(TuningKey key, const TuneOutcome& outcome, const Engine::Im
   return {.key = std::move(key),
           .choice = outcome.choice.to_json(),
           .measurement = {.seconds = r.winner_seconds.median, .default_seconds = r.default_seconds ? r.default_seconds->median : 0, .samples = samples},
-          .provenance = {.device_name = engine.device()->name(), .date = utc_timestamp(), .library = "fsa " + std::string(kLibraryVersion)}};
+          .provenance = {.device_name = engine.device()->name(), .date = utc_timestamp(), .library = "fsa " + std::string(library_version())}};
 }
 
 /// Useful work of one forward: that of the winner's main kernel.
@@ -116,6 +115,8 @@ Result<TuneOutcome> tune(const Engine& engine, const SelectedAttentionProblem& p
   const Operator& op = selected_attention_operator();
   FSA_ASSIGN_OR_RETURN(const Json problem, to_problem_json(public_problem));
   FSA_RETURN_IF_ERROR(op.check(problem, impl->target()));
+  // A cache that cannot be written is said before minutes are spent, not after.
+  if (options.keep) FSA_RETURN_IF_ERROR(impl->choices().prepare());
   const TuningKey key = impl->choices().key(op, problem);
   FSA_ASSIGN_OR_RETURN(Evaluation evaluation, make_evaluation(impl, key, problem, options));
   if (evaluation.log) evaluation.logged = std::make_unique<tuner::LoggedEvaluator>(*evaluation.base, *evaluation.log);

@@ -19,10 +19,10 @@ struct Finalist {
 struct Choice {
   std::size_t winner = 0;
   std::optional<std::size_t> second = {};  ///< the fastest of the others
-  std::size_t tied = 1;               ///< finalists within the tie band of the fastest, which is among them
-  Interval over_default{1, 1, 1};     ///< winner / default; below 1 is faster. 1 when the default wins or did not run
-  Interval over_second{1, 1, 1};      ///< winner / second
-  bool kept_default = false;          ///< something looked faster, but not beyond doubt
+  std::size_t tied = 1;                    ///< finalists within the tie band of the fastest, which is among them
+  Interval over_default{1, 1, 1};          ///< winner / default; below 1 is faster. 1 when the default wins or did not run
+  Interval over_second{1, 1, 1};           ///< winner / second
+  bool kept_default = false;               ///< something looked faster, but not beyond doubt
 };
 
 /// Within `tie_band` of the fastest median the first in order wins, so that noise does not pick between equals. A

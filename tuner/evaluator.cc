@@ -42,7 +42,8 @@ std::vector<Samples> sample_interleaved(std::size_t candidates, const MeasureOpt
     for (std::size_t step = 0; step < candidates; ++step) {
       const std::size_t i = (step + static_cast<std::size_t>(r)) % candidates;
       if (!round.wants(i)) continue;
-      if (stop.stop_requested()) return std::move(round).finish(make_error(ErrorKind::kCancelled, {.given = "the measurement was interrupted"}));
+      if (stop.stop_requested())
+        return std::move(round).finish(make_error(ErrorKind::kCancelled, {.given = "the measurement was interrupted"}));
       if (options.on_run) options.on_run(i);
       const Result<double> seconds = run_once(i);
       round.record(i, seconds);

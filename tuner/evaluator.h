@@ -27,8 +27,8 @@ struct MeasureOptions {
 
 /// How far a candidate's output is from the oracle (or from the default config's output).
 struct Verdict {
-  double error = 0;      ///< relative error ||out - ref|| / ||ref||
-  double tolerance = 0;  ///< the largest that is accepted
+  double error = 0;                                  ///< relative error ||out - ref|| / ||ref||
+  double tolerance = 0;                              ///< the largest that is accepted
   bool right() const { return error <= tolerance; }  // false for NaN
 };
 

@@ -40,11 +40,13 @@ class EvaluatorHandler {
     if (!params.is_object()) return malformed("a request's params", params, "a JSON object");
     if (method == "init") return init(params);
     if (!evaluator_)
-      return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("'{}' came before 'init'", method), .supported = "'init' first"});
+      return make_error(ErrorKind::kInvalidArgument,
+                        {.given = fmt::format("'{}' came before 'init'", method), .supported = "'init' first"});
     if (method == "compile") return compile(*evaluator_, params);
     if (method == "measure") return measure(*evaluator_, params, beat);
     if (method == "verify") return verify(*evaluator_, params);
-    return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("the method is '{}'", method), .supported = "init, compile, measure, verify"});
+    return make_error(ErrorKind::kInvalidArgument,
+                      {.given = fmt::format("the method is '{}'", method), .supported = "init, compile, measure, verify"});
   }
 
  private:

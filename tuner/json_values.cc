@@ -42,7 +42,8 @@ std::string to_line(const Json& json) { return json.dump(-1, ' ', false, Json::e
 Result<Json> parse_line(std::string_view line) {
   Json json = Json::parse(line, nullptr, false);
   if (json.is_discarded())
-    return make_error(ErrorKind::kCorrupt, {.given = fmt::format("'{}' is not JSON", line.substr(0, 200)), .supported = "one JSON object per line"});
+    return make_error(ErrorKind::kCorrupt,
+                      {.given = fmt::format("'{}' is not JSON", line.substr(0, 200)), .supported = "one JSON object per line"});
   return json;
 }
 
@@ -58,9 +59,12 @@ Error error_from_json(const Json& json) {
 }
 
 Json to_json(const CompileReport& report) {
-  return {{"seconds", report.seconds},         {"registers", report.registers},
-          {"spill_bytes", report.spill_bytes}, {"stack_bytes", report.stack_bytes},
-          {"static_smem_bytes", report.static_smem_bytes}, {"warnings", report.warnings}};
+  return {{"seconds", report.seconds},
+          {"registers", report.registers},
+          {"spill_bytes", report.spill_bytes},
+          {"stack_bytes", report.stack_bytes},
+          {"static_smem_bytes", report.static_smem_bytes},
+          {"warnings", report.warnings}};
 }
 
 Result<CompileReport> report_from_json(const Json& json) {
@@ -97,7 +101,8 @@ Json to_json(const Verdict& verdict) { return {{"error", verdict.error}, {"toler
 
 Result<Verdict> verdict_from_json(const Json& json) {
   if (!json.is_object() || !json.contains("tolerance")) return malformed("a verdict", json, R"({"error": e, "tolerance": t})");
-  return Verdict{.error = member_or(json, "error", std::numeric_limits<double>::quiet_NaN()), .tolerance = member_or(json, "tolerance", 0.0)};
+  return Verdict{.error = member_or(json, "error", std::numeric_limits<double>::quiet_NaN()),
+                 .tolerance = member_or(json, "tolerance", 0.0)};
 }
 
 }  // namespace fsa::tuner

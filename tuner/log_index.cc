@@ -10,7 +10,10 @@ namespace {
 
 std::string call_key(std::span<const Candidate> candidates, int rounds) {
   std::string key = std::to_string(rounds);
-  for (const Candidate& c : candidates) key += "\n" + c.key();
+  for (const Candidate& c : candidates) {
+    key += '\n';
+    key += c.key();
+  }
   return key;
 }
 
@@ -22,8 +25,10 @@ bool is_of_candidate(const Error& error) {
     case ErrorKind::kTimeout:
     case ErrorKind::kUnsupported:
     case ErrorKind::kInvalidArgument:
-    case ErrorKind::kCorrupt: return true;
-    default: return false;
+    case ErrorKind::kCorrupt:
+      return true;
+    default:
+      return false;
   }
 }
 

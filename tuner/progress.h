@@ -11,8 +11,8 @@ enum class Step { kCompile, kMeasure, kVerify, kFinished };
 
 struct Progress {
   Step step = Step::kCompile;
-  std::string variant;  ///< being explored; empty for the defaults and the finalists
-  std::string family;   ///< the stage being explored
+  std::string variant;              ///< being explored; empty for the defaults and the finalists
+  std::string family;               ///< the stage being explored
   std::size_t done = 0, total = 1;  ///< units of work: one per compile, per first timing and per refinement
   double elapsed_seconds = 0;
   double best_seconds = std::numeric_limits<double>::quiet_NaN();     ///< fastest so far

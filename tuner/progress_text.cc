@@ -15,10 +15,14 @@ constexpr std::string_view kClearLine = "\r\x1b[K";
 
 std::string_view verb(Step step) {
   switch (step) {
-    case Step::kCompile: return "compile";
-    case Step::kMeasure: return "measure";
-    case Step::kVerify: return "verify";
-    case Step::kFinished: return "finished";
+    case Step::kCompile:
+      return "compile";
+    case Step::kMeasure:
+      return "measure";
+    case Step::kVerify:
+      return "verify";
+    case Step::kFinished:
+      return "finished";
   }
   return "";
 }

@@ -15,7 +15,8 @@ constexpr int kMaxRegistersPerThread = 255;  // likewise; registers are granted 
 
 std::string cuda_reason(const Resources& r, const CudaLimits& limits) {
   if (r.threads > kMaxThreadsPerBlock) return fmt::format("{} threads per block, {} exist", r.threads, kMaxThreadsPerBlock);
-  if (r.scratch_bytes > limits.smem_per_block) return fmt::format("{} bytes of shared memory, {} exist", r.scratch_bytes, limits.smem_per_block);
+  if (r.scratch_bytes > limits.smem_per_block)
+    return fmt::format("{} bytes of shared memory, {} exist", r.scratch_bytes, limits.smem_per_block);
   const int granted = std::min(kMaxRegistersPerThread, limits.registers_per_sm / std::max(r.threads, 1) / 8 * 8);
   if (r.registers > granted) return fmt::format("about {} registers per thread, {} exist", r.registers, granted);
   return {};

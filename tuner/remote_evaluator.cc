@@ -25,8 +25,14 @@ WorkerRequest measure_request(std::span<const Candidate> all, const Indices& som
 /// One measure() call: what is still to be measured, and the answers so far.
 class MeasureCall {
  public:
-  MeasureCall(WorkerPool& pool, std::span<const Candidate> candidates, const MeasureOptions& options, double silence_seconds, std::stop_token stop)
-      : pool_(pool), candidates_(candidates), options_(options), silence_seconds_(silence_seconds), stop_(std::move(stop)), answers_(candidates.size()) {}
+  MeasureCall(WorkerPool& pool, std::span<const Candidate> candidates, const MeasureOptions& options, double silence_seconds,
+              std::stop_token stop)
+      : pool_(pool),
+        candidates_(candidates),
+        options_(options),
+        silence_seconds_(silence_seconds),
+        stop_(std::move(stop)),
+        answers_(candidates.size()) {}
 
   std::vector<Samples> run() {
     Indices left;
@@ -52,7 +58,8 @@ class MeasureCall {
   }
 
   Indices book(const Indices& some, const Json& reply) {
-    const bool well_formed = reply.is_object() && reply.contains("samples") && reply["samples"].is_array() && reply["samples"].size() == some.size();
+    const bool well_formed =
+        reply.is_object() && reply.contains("samples") && reply["samples"].is_array() && reply["samples"].size() == some.size();
     if (!well_formed) return book_all(some, malformed("the reply to a measurement", reply, "samples for each candidate"));
     Indices again;
     bool faulted = false;
@@ -94,7 +101,8 @@ class MeasureCall {
 std::vector<Result<CompileReport>> RemoteEvaluator::prepare(std::span<const Candidate> candidates, const OnPrepared& on_prepared,
                                                             std::stop_token stop) {
   std::vector<WorkerRequest> requests;
-  for (const Candidate& c : candidates) requests.push_back({.method = "compile", .params = {{"candidate", to_json(c)}}, .silence_seconds = limits_.compile_seconds});
+  for (const Candidate& c : candidates)
+    requests.push_back({.method = "compile", .params = {{"candidate", to_json(c)}}, .silence_seconds = limits_.compile_seconds});
   const auto pass_on = [&](std::size_t i, const WorkerReply& reply) {
     if (on_prepared) on_prepared(i, report_of(reply.result));
   };

@@ -76,7 +76,8 @@ class Search {
   Candidate explore_stage(const Candidate& base, const Stage& stage, std::size_t stage_number) {
     const Ids ids = open_candidates(base, stage, stage_number);
     for (std::size_t begin = 0; begin < ids.size() && proceed(); begin += options_.chunk) {
-      const Ids chunk(ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.begin() + static_cast<std::ptrdiff_t>(std::min(begin + options_.chunk, ids.size())));
+      const Ids chunk(ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                      ids.begin() + static_cast<std::ptrdiff_t>(std::min(begin + options_.chunk, ids.size())));
       runner_.prepare(chunk);
       runner_.measure(chunk, options_.first_rounds);
       runner_.add_done(chunk.size());
@@ -129,14 +130,16 @@ class Search {
     return race;
   }
 
-  /// The defaults that are right and the fastest others that are, timed together. In tie-break order.
+  /// The defaults that are right and the fastest others that are, timed together, in tie-break order. None when that
+  /// common run was not completed: comparing those that happened to finish could leave out the default or the best.
   Ids run_finals() {
     runner_.set_place("", "");
     Ids finalists = verified_finalists();
     if (finalists.empty()) return {};
     runner_.measure_finals(finalists, options_.final_rounds);
-    std::erase_if(finalists, [&](std::size_t id) { return !book_[id].verified() || book_[id].final_seconds.empty(); });
-    return finalists;
+    std::erase_if(finalists, [&](std::size_t id) { return !book_[id].verified(); });
+    const bool complete = std::none_of(finalists.begin(), finalists.end(), [&](std::size_t id) { return book_[id].final_seconds.empty(); });
+    return complete ? finalists : Ids();
   }
 
   Ids verified_finalists() {
@@ -165,8 +168,8 @@ class Search {
       result.why = nothing_ran();
     else
       decide(finalists, final, result);
-    result.partial = cut_short_ || (runner_.stopped() && !final);
-    if (result.partial) result.stopped_by = runner_.stopped() ? "the user" : "the time limit";
+    result.partial = cut_short_ || (!final && result.winner);
+    if (result.partial) result.stopped_by = runner_.stopped() ? "the user" : cut_short_ ? "the time limit" : "the device";
     result.trials = book_.trials();
     result.counts = count();
     result.elapsed_seconds = runner_.elapsed_seconds();
@@ -194,7 +197,8 @@ class Search {
 
   std::string nothing_ran() const {
     for (const Trial& trial : book_.trials())
-      if (!trial.note.empty()) return fmt::format("no candidate ran and gave the right result; the first, {}: {}", trial.candidate.to_string(), trial.note);
+      if (!trial.note.empty())
+        return fmt::format("no candidate ran and gave the right result; the first, {}: {}", trial.candidate.to_string(), trial.note);
     return "no candidate was measured";
   }
 

@@ -31,7 +31,10 @@ std::string Candidate::to_string() const {
 }
 
 Stage make_stage(const Kernel& kernel, const Json& problem, const Target& target) {
-  Stage stage{.family = std::string(kernel.family()), .default_config = kernel.default_config(problem, target), };
+  Stage stage{
+      .family = std::string(kernel.family()),
+      .default_config = kernel.default_config(problem, target),
+  };
   std::vector<Json> legal = kernel.configs(problem, target);
   if (std::find(legal.begin(), legal.end(), stage.default_config) == legal.end()) legal.insert(legal.begin(), stage.default_config);
   for (Json& config : legal) {

@@ -16,7 +16,7 @@ struct Stage {
   std::string family;
   Json default_config;
   std::vector<Json> configs = {};  ///< in a stable order, which is the tie-break
-  int pruned_by_model = 0;    ///< configs that the resource model excluded before this list was made
+  int pruned_by_model = 0;         ///< configs that the resource model excluded before this list was made
 };
 
 /// One way to compute the operator, e.g. block-major: its stages, the main kernel first.

@@ -11,12 +11,18 @@ namespace fsa::tuner {
 
 std::string_view to_string(Outcome outcome) {
   switch (outcome) {
-    case Outcome::kPending: return "pending";
-    case Outcome::kMeasured: return "measured";
-    case Outcome::kUnfitting: return "unfitting";
-    case Outcome::kPruned: return "pruned";
-    case Outcome::kFailed: return "failed";
-    case Outcome::kWrong: return "wrong";
+    case Outcome::kPending:
+      return "pending";
+    case Outcome::kMeasured:
+      return "measured";
+    case Outcome::kUnfitting:
+      return "unfitting";
+    case Outcome::kPruned:
+      return "pruned";
+    case Outcome::kFailed:
+      return "failed";
+    case Outcome::kWrong:
+      return "wrong";
   }
   return "pending";
 }

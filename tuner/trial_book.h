@@ -15,12 +15,12 @@ namespace fsa::tuner {
 
 /// What became of a candidate.
 enum class Outcome {
-  kPending,     ///< not measured: not reached, or interrupted
-  kMeasured,    ///< has samples
-  kUnfitting,   ///< its configs do not go together, or not with the problem
-  kPruned,      ///< compiled, and not worth running by the compiler's report
-  kFailed,      ///< did not compile, crashed, hung or faulted
-  kWrong,       ///< ran, and its output is wrong
+  kPending,    ///< not measured: not reached, or interrupted
+  kMeasured,   ///< has samples
+  kUnfitting,  ///< its configs do not go together, or not with the problem
+  kPruned,     ///< compiled, and not worth running by the compiler's report
+  kFailed,     ///< did not compile, crashed, hung or faulted
+  kWrong,      ///< ran, and its output is wrong
 };
 std::string_view to_string(Outcome outcome);
 
@@ -34,7 +34,7 @@ struct Trial {
   std::vector<double> relative = {};         ///< the same, divided by the yardstick's median in the same call
   std::vector<double> final_seconds = {};    ///< samples of the finalists' interleaved run; equal index = same round
   std::optional<Verdict> verdict = {};       ///< set once verified
-  bool stopped_early = false;           ///< dropped at a multiple of the best
+  bool stopped_early = false;                ///< dropped at a multiple of the best
 
   bool usable() const { return outcome == Outcome::kMeasured; }
   bool verified() const { return usable() && verdict && verdict->right(); }

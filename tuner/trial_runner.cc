@@ -136,7 +136,8 @@ void TrialRunner::measure_batch(const std::vector<std::size_t>& batch, int round
 }
 
 double TrialRunner::reference_of(const std::vector<std::size_t>& ids, const std::vector<Samples>& samples) {
-  if (yardstick_ && ids.front() == *yardstick_ && samples.front() && are_times(*samples.front())) last_reference_ = median(*samples.front());
+  if (yardstick_ && ids.front() == *yardstick_ && samples.front() && are_times(*samples.front()))
+    last_reference_ = median(*samples.front());
   return last_reference_;
 }
 

@@ -10,7 +10,8 @@ std::string margin(const Interval& ratio) { return fmt::format("{:.1f} %", 100 *
 
 std::string margin_over_default(const Choice& choice) {
   const Interval& r = choice.over_default;
-  return r.median < 1 ? fmt::format("; {} less time than the default (95 % interval {:.1f} to {:.1f} %)", margin(r), 100 * (1 - r.high), 100 * (1 - r.low))
+  return r.median < 1 ? fmt::format("; {} less time than the default (95 % interval {:.1f} to {:.1f} %)", margin(r), 100 * (1 - r.high),
+                                    100 * (1 - r.low))
                       : std::string();
 }
 
@@ -24,15 +25,21 @@ std::string explain(const Choice& choice, const std::vector<Candidate>& finalist
   if (choice.over_second.median < 1 && choice.tied == 1)
     why = fmt::format("it takes {} less time than the second, {}", margin(choice.over_second), second);
   else
-    why = fmt::format("{} candidates are within {:g} % of the fastest and it is the first of them that qualifies; the next is {}", choice.tied,
-                      100 * tie_band, second);
+    why = fmt::format("{} candidates are within {:g} % of the fastest and it is the first of them that qualifies; the next is {}",
+                      choice.tied, 100 * tie_band, second);
   return why + margin_over_default(choice);
 }
 
 Json to_json(const Counts& c) {
-  return {{"enumerated", c.enumerated}, {"pruned_by_model", c.pruned_by_model}, {"over_budget", c.over_budget},
-          {"tried", c.tried},           {"pruned_by_compiler", c.pruned_by_compiler}, {"measured", c.measured},
-          {"stopped_early", c.stopped_early}, {"failed", c.failed},             {"wrong", c.wrong}};
+  return {{"enumerated", c.enumerated},
+          {"pruned_by_model", c.pruned_by_model},
+          {"over_budget", c.over_budget},
+          {"tried", c.tried},
+          {"pruned_by_compiler", c.pruned_by_compiler},
+          {"measured", c.measured},
+          {"stopped_early", c.stopped_early},
+          {"failed", c.failed},
+          {"wrong", c.wrong}};
 }
 
 Json to_json(const TuningResult& r, bool with_trials) {

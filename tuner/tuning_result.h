@@ -23,17 +23,17 @@ struct Counts {
 };
 
 struct TuningResult {
-  std::optional<Candidate> winner;   ///< verified; none when nothing ran and gave the right result
-  bool winner_is_default = false;    ///< the winner is the operator's default
-  Interval winner_seconds;           ///< median and 95 % interval; zeros without a winner
+  std::optional<Candidate> winner;          ///< verified; none when nothing ran and gave the right result
+  bool winner_is_default = false;           ///< the winner is the operator's default
+  Interval winner_seconds;                  ///< median and 95 % interval; zeros without a winner
   std::optional<Interval> default_seconds;  ///< of the operator's default; none when it did not run
-  Interval over_default{1, 1, 1};    ///< winner / default
-  std::vector<Trial> trials;         ///< all timings, the operator's default first
+  Interval over_default{1, 1, 1};           ///< winner / default
+  std::vector<Trial> trials;                ///< all timings, the operator's default first
   Counts counts;
   double elapsed_seconds = 0;
-  bool partial = false;              ///< the search was cut short
-  std::string stopped_by;            ///< "the user" or "the time limit" when partial
-  std::string why;                   ///< one sentence: why this candidate, its margin over the second
+  bool partial = false;    ///< the search was cut short
+  std::string stopped_by;  ///< "the user", "the time limit" or, failing in the finals, "the device"
+  std::string why;         ///< one sentence: why this candidate, its margin over the second
 };
 
 Json to_json(const Counts& counts);

@@ -93,8 +93,7 @@ class WorkerPool::Run {
 
   void take(Slot& slot, std::string_view line) {
     Result<WorkerMessage> message = parse_message(line);
-    if (!message || message->id != slot.id)
-      return lose(slot, ErrorKind::kCorrupt, fmt::format("answered with '{}'", line.substr(0, 200)));
+    if (!message || message->id != slot.id) return lose(slot, ErrorKind::kCorrupt, fmt::format("answered with '{}'", line.substr(0, 200)));
     if (message->beat) {
       slot.last_beat = message->beat;
       if (slot.request) slot.deadline = now() + requests_[*slot.request].silence_seconds;
@@ -172,7 +171,8 @@ class WorkerPool::Run {
   int failed_starts_ = 0;
 };
 
-WorkerPool::WorkerPool(WorkerPoolOptions options) : options_(std::move(options)), slots_(static_cast<std::size_t>(std::max(options_.workers, 1))) {}
+WorkerPool::WorkerPool(WorkerPoolOptions options)
+    : options_(std::move(options)), slots_(static_cast<std::size_t>(std::max(options_.workers, 1))) {}
 
 WorkerPool::~WorkerPool() = default;
 

@@ -19,7 +19,7 @@ struct WorkerPoolOptions {
   std::vector<std::string> argv;  ///< program that calls worker_main(), found by path
   Json session = Json::object();  ///< params of "init", sent first to every worker
   int workers = 1;
-  double init_seconds = 120;      ///< limit for "init"
+  double init_seconds = 120;  ///< limit for "init"
 };
 
 struct WorkerRequest {
@@ -32,7 +32,7 @@ struct WorkerReply {
   /// What the handler returned; kTimeout, kDevice (the worker died) or kCorrupt (it answered nonsense) when it was lost;
   /// kUnavailable when no worker can be started; kCancelled on a stop request.
   Result<Json> result = Json();
-  bool worker_lost = false;              ///< killed or died over this request
+  bool worker_lost = false;                   ///< killed or died over this request
   std::optional<std::size_t> last_beat = {};  ///< the last that it sent for this request
 };
 

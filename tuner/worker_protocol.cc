@@ -32,7 +32,8 @@ Result<void> write_line(int fd, const Json& json) {
 }
 
 bool is_request(const Json& json) {
-  return json.is_object() && json.contains("id") && json["id"].is_number_unsigned() && json.contains("method") && json["method"].is_string();
+  return json.is_object() && json.contains("id") && json["id"].is_number_unsigned() && json.contains("method") &&
+         json["method"].is_string();
 }
 
 Result<void> answer(std::string_view line, int out_fd, const WorkerHandler& handler) {

@@ -19,7 +19,7 @@ class RelaxedCapture {
 };
 
 /// Asked about the default stream, the driver tells of captures on the streams that synchronise with it, and of no
-/// others. Those others are not harmed by a load: it runs under RelaxedCapture.
+/// others. Those others keep their captures: loading and unloading run under RelaxedCapture.
 Result<void> check_not_capturing(const CudaDriver& driver) {
   int status = 0;
   if (driver.stream_is_capturing(nullptr, &status) != CudaDriver::kCaptureImplicit && status == 0) return {};
@@ -39,6 +39,10 @@ Error load_failed(const CudaContext& context, CudaDriver::Status status) {
        .remedy = mismatch ? "update the driver, or set FSA_NVRTC_PATH to an NVRTC of the driver's CUDA version and compile again" : ""});
 }
 
+Error missing_entry(const std::string& symbol) {
+  return make_error(ErrorKind::kNotFound, {.given = fmt::format("a loaded kernel has no entry point '{}'", symbol)});
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Module>> CudaModule::load(std::shared_ptr<const CudaContext> context, std::span<const std::byte> binary,
@@ -54,6 +58,7 @@ Result<std::unique_ptr<Module>> CudaModule::load(std::shared_ptr<const CudaConte
 
 CudaModule::~CudaModule() {
   const CurrentContext current(*context_);
+  const RelaxedCapture relaxed(context_->driver());
   if (library_) context_->driver().library_unload(library_);
   if (module_) context_->driver().module_unload(module_);
 }
@@ -75,17 +80,18 @@ CudaDriver::Status CudaModule::find(const char* symbol, CudaDriver::Function& fu
 Result<void> CudaModule::add_entry(const Launch& launch) {
   const CudaDriver& driver = context_->driver();
   CudaDriver::Function function = nullptr;
-  if (const auto status = find(launch.symbol.c_str(), function); status != CudaDriver::kSuccess)
-    return make_error(status == CudaDriver::kNotFound ? ErrorKind::kNotFound : ErrorKind::kDevice,
-                      {.given = fmt::format("entry point '{}' of a loaded kernel: {}", launch.symbol, driver.describe(status))});
-  // The driver loads code lazily, at the first launch, which a capture forbids; asking for an attribute forces it now.
+  // A lazy driver looks at the binary only now: a foreign or broken one shows here as well as at the load.
+  const auto status = find(launch.symbol.c_str(), function);
+  if (status == CudaDriver::kNotFound) return missing_entry(launch.symbol);
+  if (status != CudaDriver::kSuccess) return load_failed(*context_, status);
+  // Code reaches the GPU at the first launch, which a capture forbids; asking for an attribute brings it there now.
   int registers = 0;
   FSA_RETURN_IF_ERROR(
       driver.check(driver.function_get_attribute(&registers, CudaDriver::kNumRegisters, function), "loading '" + launch.symbol + "'"));
-  const auto status = driver.function_set_attribute(function, CudaDriver::kMaxDynamicSmemBytes, static_cast<int>(launch.scratch_bytes));
-  if (status != CudaDriver::kSuccess)
+  const auto granted = driver.function_set_attribute(function, CudaDriver::kMaxDynamicSmemBytes, static_cast<int>(launch.scratch_bytes));
+  if (granted != CudaDriver::kSuccess)
     return make_error(ErrorKind::kUnsupported, {.given = fmt::format("'{}' needs {} bytes of shared memory per block: {}", launch.symbol,
-                                                                     launch.scratch_bytes, driver.describe(status)),
+                                                                     launch.scratch_bytes, driver.describe(granted)),
                                                 .remedy = "choose a smaller tile; `fsa tune` finds one that fits"});
   entries_.push_back(function);
   return {};

@@ -18,9 +18,9 @@ Error unknown_device(std::string_view name) {
 
 }  // namespace
 
-Result<std::unique_ptr<Device>> open_device(std::string_view name) {
+Result<std::unique_ptr<Device>> open_device(std::string_view name, const DeviceOptions& options) {
   constexpr std::string_view kPrefix = "cuda:";
-  if (name == "cpu") return open_cpu_device();
+  if (name == "cpu") return open_cpu_device(options.num_threads);
   if (name == "cuda") return open_cuda_device(0);
   if (!name.starts_with(kPrefix)) return unknown_device(name);
   const std::string_view number = name.substr(kPrefix.size());

@@ -68,7 +68,11 @@ class Device {
   virtual Result<void> check_pointer(const void* pointer, std::string_view what) const = 0;
 };
 
+struct DeviceOptions {
+  int num_threads = 0;  ///< CPU: worker threads; 0: one for each core this process may use
+};
+
 /// Opens "cpu" or "cuda:N". kUnavailable says what is missing on this machine (driver, GPU) and what to do.
-Result<std::unique_ptr<Device>> open_device(std::string_view name);
+Result<std::unique_ptr<Device>> open_device(std::string_view name, const DeviceOptions& options = {});
 
 }  // namespace fsa

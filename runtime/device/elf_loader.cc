@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <limits>
 
 #include "runtime/device/elf_object.h"
 #include "runtime/device/object_loader.h"
@@ -120,7 +120,7 @@ class ElfImage final : public LoadedObject {
   template <class Word>
   Result<void> write(std::size_t offset, std::uint64_t value) {
     const auto word = static_cast<Word>(value);
-    if (static_cast<std::uint64_t>(static_cast<std::int64_t>(word)) != value && static_cast<std::uint64_t>(word) != value)
+    if (static_cast<std::uint64_t>(word) != value)  // sign-extends signed words
       return make_error(ErrorKind::kCorrupt, {.given = "the CPU binary refers to an address out of a 32-bit reach", .supported = "position-independent objects"});
     std::memcpy(base_ + offset, &word, sizeof(word));
     return {};

@@ -10,8 +10,8 @@
 namespace fsa {
 namespace {
 
-constexpr std::uint64_t kMostSectionBytes = std::uint64_t{1} << 28;  ///< far above any kernel, far below the reach of 32-bit offsets
-constexpr std::uint64_t kMostAlignment = 4096;                       ///< a page: what a mapping guarantees
+constexpr std::uint64_t kMostLoadedBytes = std::uint64_t{1} << 28;  ///< far above any kernel, far below the reach of 32-bit offsets
+constexpr std::uint64_t kMostAlignment = 4096;                      ///< a page: what a mapping guarantees
 
 Error corrupt(std::string_view what) {
   return make_error(ErrorKind::kCorrupt, {.given = fmt::format("the CPU binary is damaged or is none: {}", what),
@@ -19,7 +19,7 @@ Error corrupt(std::string_view what) {
                                           .remedy = "delete the cache entry, or export the pack again"});
 }
 
-/// The table or blob at [offset, offset + size) of the file, or an empty optional-like error.
+/// The table or section at [offset, offset + size) of the file.
 Result<std::span<const std::byte>> slice(std::span<const std::byte> file, std::uint64_t offset, std::uint64_t size, std::string_view what) {
   if (offset > file.size() || size > file.size() - offset) return corrupt(fmt::format("{} reaches past its end", what));
   return file.subspan(offset, size);
@@ -46,9 +46,9 @@ Result<Elf64_Ehdr> read_header(std::span<const std::byte> file) {
   return header;
 }
 
-Result<void> check_loaded(const Elf64_Shdr& h) {
-  if (h.sh_size > kMostSectionBytes) return corrupt("a section is larger than any kernel");
+Result<void> check_loaded(const Elf64_Shdr& h, std::uint64_t& total) {
   if (h.sh_addralign > kMostAlignment || (h.sh_addralign && !std::has_single_bit(h.sh_addralign))) return corrupt("a section has an impossible alignment");
+  if (h.sh_size > kMostLoadedBytes || (total += h.sh_size + h.sh_addralign) > kMostLoadedBytes) return corrupt("it is larger than any kernel");
   if (h.sh_flags & SHF_TLS) return corrupt("it has thread-local data");
   return {};
 }
@@ -57,9 +57,10 @@ Result<std::vector<ElfObject::Section>> read_sections(std::span<const std::byte>
   FSA_ASSIGN_OR_RETURN(const auto bytes, slice(file, header.e_shoff, std::uint64_t{header.e_shnum} * sizeof(Elf64_Shdr), "its section table"));
   FSA_ASSIGN_OR_RETURN(const auto headers, read_table<Elf64_Shdr>(bytes, header.e_shentsize, "its section table"));
   std::vector<ElfObject::Section> sections;
+  std::uint64_t total = 0;
   for (const Elf64_Shdr& h : headers) {
     ElfObject::Section section{.index = static_cast<std::uint32_t>(sections.size()), .header = h, .bytes = {}};
-    if (section.loaded()) FSA_RETURN_IF_ERROR(check_loaded(h));
+    if (section.loaded()) FSA_RETURN_IF_ERROR(check_loaded(h, total));
     if (h.sh_type != SHT_NOBITS && h.sh_type != SHT_NULL) {
       FSA_ASSIGN_OR_RETURN(section.bytes, slice(file, h.sh_offset, h.sh_size, "a section"));
     }
@@ -145,6 +146,7 @@ Result<ElfObject> ElfObject::parse(std::span<const std::byte> bytes) {
   ElfObject object;
   FSA_ASSIGN_OR_RETURN(object.sections, read_sections(bytes, header));
   FSA_ASSIGN_OR_RETURN(object.symbols, read_symbols(object));
+  if (object.symbols.empty()) return corrupt("it has no symbols");
   FSA_ASSIGN_OR_RETURN(object.relocations, read_relocations(object));
   return object;
 }

@@ -20,11 +20,11 @@ Segmentation segmentation(const SelectedProblem& p, const Config& c) {
   return {.segment_tokens = tokens, .segments = segments, .chunk_segments = chunk, .chunks = cuda::ceil_div64(segments, chunk)};
 }
 
-std::int64_t tiles(const SelectedProblem& p) { return cuda::ceil_div64(p.cells(), kTileCells); }
+std::int64_t tiles(const SelectedProblem& p, const Config& c) { return cuda::ceil_div64(p.cells(), c.tile_cells()); }
 
 std::int64_t scratch_words(const SelectedProblem& p, const Config& c) {
   const Segmentation s = segmentation(p, c);
-  return p.heads_kv * (p.cells() * (s.segments + 1) + tiles(p) * (1 + s.chunks));
+  return p.heads_kv * (p.cells() * (s.segments + 1) + tiles(p, c) * (1 + s.chunks));
 }
 
 }  // namespace
@@ -67,10 +67,11 @@ std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
   const Segmentation s = segmentation(p, c);
   const std::int64_t groups = p.heads_kv * cuda::ceil_div64(s.segments, c.warps);
   const std::int64_t rows = cuda::ceil_div64(p.heads_kv * p.cells(), c.warps);
-  const std::int64_t scans = std::max<std::int64_t>(1, p.heads_kv * s.chunks * tiles(p));
+  const std::int64_t scans = std::max<std::int64_t>(1, p.heads_kv * s.chunks * tiles(p, c));
   const std::size_t counters = resources(p, c).scratch_bytes;
-  return {cuda::launch("kernel_entry_histogram", groups, c.threads(), counters), cuda::launch("kernel_entry_scan_segments", rows, c.threads(), 0),
-          cuda::launch("kernel_entry_scan_cells", scans, c.threads(), 0), cuda::launch("kernel_entry_fill", groups, c.threads(), counters)};
+  return {cuda::launch("kernel_entry_histogram", groups, c.threads(), counters),
+          cuda::launch("kernel_entry_scan_segments", rows, c.threads(), 0), cuda::launch("kernel_entry_scan_cells", scans, c.threads(), 0),
+          cuda::launch("kernel_entry_fill", groups, c.threads(), counters)};
 }
 
 Params Cuda::pack(const Problem& p, const Config& c, std::span<const TensorView> t) {

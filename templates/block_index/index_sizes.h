@@ -35,7 +35,9 @@ inline std::int64_t max_work_items(const SelectedProblem& p) {
 inline TensorSpec cell_offset_tensor(const SelectedProblem& p, Access access) {
   return {"cell_offset", access, DType::kI32, {p.heads_kv * p.cells() + 1}};
 }
-inline TensorSpec entry_token_tensor(const SelectedProblem& p, Access access) { return {"entry_token", access, DType::kI32, {p.entries()}}; }
+inline TensorSpec entry_token_tensor(const SelectedProblem& p, Access access) {
+  return {"entry_token", access, DType::kI32, {p.entries()}};
+}
 inline TensorSpec entry_position_tensor(const SelectedProblem& p, Access access) {
   return {"entry_position", access, DType::kI32, {p.heads_kv, p.total_q, p.topk}};
 }

@@ -41,11 +41,11 @@ FSA_INLINE void for_slots(const Params& p, const Segment& segment, int* latest, 
   const int topk = fsa_constants.shape.topk, block_size = fsa_constants.shape.block_size;
   for (int c = 0; c < p.cells; ++c) latest[c] = -1;
   int next = segment.begin;
-  const auto skip_to = [&](int token) {
+  const auto skip_to = [&](int token) FSA_INLINE_LAMBDA {
     for (; next < token; ++next)
       for (int slot = 0; slot < topk; ++slot) visit(next, slot, -1);
   };
-  cpu::for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, segment.begin, segment.end, [&](const Sequence& s, int first, int end) {
+  cpu::for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, segment.begin, segment.end, [&](const Sequence& s, int first, int end) FSA_INLINE_LAMBDA {
     skip_to(first);
     const int first_cell = s.k_begin / block_size + s.index;
     for (; next < end; ++next) {
@@ -69,7 +69,7 @@ extern "C" void kernel_entry_count(const Params* params, long item, void* scratc
   const Segment s = segment(p, item);
   int* counts = segment_counts(p, s);
   for (int c = 0; c < p.cells; ++c) counts[static_cast<long>(c) * p.segments] = 0;
-  for_slots(p, s, static_cast<int*>(scratch), [&](int, int, int cell) {
+  for_slots(p, s, static_cast<int*>(scratch), [&](int, int, int cell) FSA_INLINE_LAMBDA {
     if (cell >= 0) ++counts[static_cast<long>(cell) * p.segments];
   });
 }
@@ -104,7 +104,7 @@ extern "C" void kernel_entry_fill(const Params* params, long item, void* scratch
   const Params& p = *params;
   const Segment s = segment(p, item);
   int* next = segment_counts(p, s);
-  for_slots(p, s, static_cast<int*>(scratch), [&](int token, int slot, int cell) {
+  for_slots(p, s, static_cast<int*>(scratch), [&](int token, int slot, int cell) FSA_INLINE_LAMBDA {
     int entry = -1;
     if (cell >= 0) {
       entry = next[static_cast<long>(cell) * p.segments]++;

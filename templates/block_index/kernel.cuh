@@ -15,14 +15,15 @@
 namespace fsa::block_index {
 
 /// What follows the counts in the `segment_counts` scratch.
+template <Config kConfig>
 struct Scratch {
-  int* cell_entries;   // [Hkv, C] entries of each cell
-  int* tile_entries;   // [Hkv, tiles] entries of each tile of kTileCells cells
-  int* tile_items;     // [Hkv, chunks, tiles] work items of each tile of cells and chunk of segments
+  int* cell_entries;  // [Hkv, C] entries of each cell
+  int* tile_entries;  // [Hkv, tiles] entries of each tile of cells
+  int* tile_items;    // [Hkv, chunks, tiles] work items of each tile of cells and chunk of segments
   int tiles, chunks;
 
   FSA_DEVICE explicit Scratch(const Params& p) {
-    tiles = ceil_div(p.cells, kTileCells);
+    tiles = ceil_div(p.cells, kConfig.tile_cells());
     chunks = ceil_div(p.segments, p.chunk_segments);
     cell_entries = p.segment_counts + static_cast<long long>(p.heads_kv) * p.cells * p.segments;
     tile_entries = cell_entries + static_cast<long long>(p.heads_kv) * p.cells;
@@ -90,24 +91,18 @@ struct SegmentGroup {
 /// slot -1 past the end.
 template <Shape kShape, class Visit>
 FSA_DEVICE void for_each_slot(const Params& p, const SegmentGroup& group, int lane, Visit visit) {
-  constexpr int kAhead = 4;  // loads in flight per lane
   const int* blocks = p.block_indices + static_cast<long long>(group.head) * p.total_q * kShape.topk;
-  if (group.begin >= group.end) return;
-  CellFinder<kShape.block_size> finder(p, (group.begin + lane) / kShape.topk);
-  for (int first = group.begin; first < group.end; first += 32 * kAhead) {
-    int block[kAhead];
-#pragma unroll
-    for (int u = 0; u < kAhead; ++u) {
-      const int slot = first + 32 * u + lane;
-      block[u] = slot < group.end ? __ldg(blocks + slot) : -1;
-    }
-#pragma unroll
-    for (int u = 0; u < kAhead; ++u) {
-      const int slot = first + 32 * u + lane;
-      const int token = slot / kShape.topk;
-      const bool inside = slot < group.end;
-      visit(inside ? slot : -1, token, inside ? finder.cell(token, block[u]) : -1);
-    }
+  const auto load = [&](int slot) { return slot < group.end ? __ldg(blocks + slot) : -1; };
+  CellFinder<kShape.block_size> finder(p, group.begin / kShape.topk);
+  // Three rounds of loads in flight, by rotation: unrolling would compile the visit three times.
+  int block = load(group.begin + lane), next = load(group.begin + 32 + lane), after = load(group.begin + 64 + lane);
+#pragma unroll 1
+  for (int first = group.begin; first < group.end; first += 32) {
+    const int slot = first + lane, ahead = load(slot + 96);
+    const int token = slot / kShape.topk;
+    const bool inside = slot < group.end;
+    visit(inside ? slot : -1, token, inside ? finder.cell(token, block) : -1);
+    block = next, next = after, after = ahead;
   }
 }
 
@@ -117,7 +112,7 @@ FSA_DEVICE void histogram(const Params& p) {
   extern __shared__ int counters[];  // [warps, counter_pitch]
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   if (blockIdx.x == 0) {  // scan_segments adds to the sums of the tiles
-    const Scratch scratch(p);
+    const Scratch<kConfig> scratch(p);
     const int sums = p.heads_kv * scratch.tiles * (1 + scratch.chunks);
     for (int i = threadIdx.x; i < sums; i += kConfig.threads()) scratch.tile_entries[i] = 0;
   }
@@ -136,7 +131,8 @@ FSA_DEVICE void histogram(const Params& p) {
     const int cells = min(pass_cells, p.cells - first_cell);
     for (int i = threadIdx.x; i < cells * kConfig.warps; i += kConfig.threads()) {
       const int cell = i / kConfig.warps, w = i % kConfig.warps;
-      if (group.first_segment + w < p.segments) counts_of(p, group.head, first_cell + cell)[group.first_segment + w] = counters[w * pitch + cell];
+      if (group.first_segment + w < p.segments)
+        counts_of(p, group.head, first_cell + cell)[group.first_segment + w] = counters[w * pitch + cell];
     }
     __syncthreads();
   }
@@ -148,12 +144,13 @@ FSA_DEVICE void scan_segments(const Params& p) {
   const int lane = threadIdx.x % 32;
   const int row = blockIdx.x * kConfig.warps + threadIdx.x / 32;  // (head, cell)
   if (row >= p.heads_kv * p.cells) return;
-  const Scratch scratch(p);
-  const int head = row / p.cells, cell = row % p.cells, tile = cell / kTileCells;
+  const Scratch<kConfig> scratch(p);
+  const int head = row / p.cells, cell = row % p.cells, tile = cell / kConfig.tile_cells();
   int* counts = counts_of(p, head, cell);
   int total = 0, chunk_begin = 0, chunk = 0;
   const auto close_chunk = [&](int end) {
-    if (end > chunk_begin) atomicAdd(scratch.tile_items + (head * scratch.chunks + chunk) * scratch.tiles + tile, items_of(end - chunk_begin, p.item_tokens));
+    if (end > chunk_begin)
+      atomicAdd(scratch.tile_items + (head * scratch.chunks + chunk) * scratch.tiles + tile, items_of(end - chunk_begin, p.item_tokens));
     chunk_begin = end;
     ++chunk;
   };
@@ -171,8 +168,12 @@ FSA_DEVICE void scan_segments(const Params& p) {
     // A chunk ends where the next one's first segment starts.
     for (int next = (chunk + 1) * p.chunk_segments; next < first + 32 && next < p.segments; next += p.chunk_segments) {
       const int end = __shfl_sync(~0u, before, next - first);
-      if (lane == 0) close_chunk(end);
-      else { chunk_begin = end; ++chunk; }
+      if (lane == 0)
+        close_chunk(end);
+      else {
+        chunk_begin = end;
+        ++chunk;
+      }
     }
     total += __shfl_sync(~0u, sum, 31);
   }
@@ -233,63 +234,48 @@ struct Run {
   }
 };
 
-/// Grid: Hkv * chunks * tiles, at least 1.
+/// Grid: Hkv * chunks * tiles, at least 1; a thread per cell.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void scan_cells(const Params& p) {
-  constexpr int kPerThread = kTileCells / (32 * kConfig.warps);
   __shared__ int sums[kConfig.warps];
-  const Scratch scratch(p);
-  const int tile = scratch.tiles ? blockIdx.x % scratch.tiles : 0, index = scratch.tiles ? blockIdx.x / scratch.tiles : 0;
-  const int head = index / scratch.chunks, chunk = index % scratch.chunks;
-  if (p.cells == 0 || p.heads_kv == 0) {
+  const Scratch<kConfig> scratch(p);
+  if (p.cells == 0) {
     if (threadIdx.x == 0) *p.cell_offset = *p.work_count = 0;
     return;
   }
-  const int cell_begin = tile * kTileCells + threadIdx.x * kPerThread;
+  const int tile = blockIdx.x % scratch.tiles, head = blockIdx.x / scratch.tiles / scratch.chunks,
+            chunk = blockIdx.x / scratch.tiles % scratch.chunks;
+  const int cell = tile * kConfig.tile_cells() + threadIdx.x, row = head * p.cells + cell;
   const int segment_begin = chunk * p.chunk_segments, segment_end = segment_begin + p.chunk_segments;
 
-  int offset = sum_of<kConfig.warps>(scratch.tile_entries, head * scratch.tiles + tile, sums);
-  int item_offset = sum_of<kConfig.warps>(scratch.tile_items, blockIdx.x, sums);
-  int entries[kPerThread], run_begin[kPerThread], run_end[kPerThread];
-  int all_entries = 0, all_items = 0;
-#pragma unroll
-  for (int i = 0; i < kPerThread; ++i) {
-    const int cell = cell_begin + i;
-    entries[i] = run_begin[i] = run_end[i] = 0;
-    if (cell < p.cells) {
-      const int* counts = counts_of(p, head, cell);
-      entries[i] = scratch.cell_entries[head * p.cells + cell];
-      run_begin[i] = counts[segment_begin];
-      run_end[i] = segment_end < p.segments ? counts[segment_end] : entries[i];
-    }
-    all_entries += entries[i];
-    all_items += items_of(run_end[i] - run_begin[i], p.item_tokens);
+  int entries = 0, run_begin = 0, run_end = 0;
+  if (cell < p.cells) {
+    const int* counts = counts_of(p, head, cell);
+    entries = scratch.cell_entries[row];
+    run_begin = counts[segment_begin];
+    run_end = segment_end < p.segments ? counts[segment_end] : entries;
   }
-  offset += block_sum_before<kConfig.warps>(all_entries, sums);
-  item_offset += block_sum_before<kConfig.warps>(all_items, sums);
+  const int items = items_of(run_end - run_begin, p.item_tokens);
+  const int offset =
+      sum_of<kConfig.warps>(scratch.tile_entries, head * scratch.tiles + tile, sums) + block_sum_before<kConfig.warps>(entries, sums);
+  const int item_offset = sum_of<kConfig.warps>(scratch.tile_items, blockIdx.x, sums) + block_sum_before<kConfig.warps>(items, sums);
 
-  int4* work_items = reinterpret_cast<int4*>(p.work_items);
-#pragma unroll
-  for (int i = 0; i < kPerThread; ++i) {
-    const int cell = cell_begin + i, length = run_end[i] - run_begin[i];
-    if (chunk == 0 && cell < p.cells) p.cell_offset[head * p.cells + cell] = offset;
-    Run run{head, cell, offset + run_begin[i], length, items_of(length, p.item_tokens), item_offset};
-    // The few long lists (attention sinks) are cut by the whole warp.
-    constexpr int kMany = 4;
-    if (run.items <= kMany)
-      for (int item = 0; item < run.items; ++item) run.emit(work_items, item, p.item_tokens);
-    for (unsigned many = __ballot_sync(~0u, run.items > kMany); many; many &= many - 1) {
-      const int lane = __ffs(many) - 1;
-      const Run shared{head, __shfl_sync(~0u, cell, lane), __shfl_sync(~0u, run.first, lane), __shfl_sync(~0u, run.entries, lane),
-                       __shfl_sync(~0u, run.items, lane), __shfl_sync(~0u, run.item_offset, lane)};
-      for (int item = threadIdx.x % 32; item < shared.items; item += 32) shared.emit(work_items, item, p.item_tokens);
-    }
-    offset += entries[i];
-    item_offset += run.items;
-  }
-  if (threadIdx.x == kConfig.threads() - 1) {
-    if (chunk == 0 && tile == scratch.tiles - 1 && head == p.heads_kv - 1) p.cell_offset[p.heads_kv * p.cells] = offset;
-    if (blockIdx.x == gridDim.x - 1) *p.work_count = item_offset;
+  if (chunk == 0 && cell < p.cells) p.cell_offset[row] = offset;
+  if (chunk == 0 && row == p.heads_kv * p.cells - 1 && cell < p.cells) p.cell_offset[row + 1] = offset + entries;
+  if (blockIdx.x == gridDim.x - 1 && threadIdx.x == kConfig.threads() - 1) *p.work_count = item_offset + items;
+
+  // A warp cuts its cells' runs one after the other: most have few items, those of attention sinks hundreds.
+  const Run mine{head, cell, offset + run_begin, run_end - run_begin, items, item_offset};
+  const int lane = threadIdx.x % 32;
+  for (unsigned busy = __ballot_sync(~0u, items > 0); busy; busy &= busy - 1) {
+    const int from = __ffs(busy) - 1;
+    const Run run{head,
+                  __shfl_sync(~0u, cell, from),
+                  __shfl_sync(~0u, mine.first, from),
+                  __shfl_sync(~0u, mine.entries, from),
+                  __shfl_sync(~0u, items, from),
+                  __shfl_sync(~0u, item_offset, from)};
+    for (int item = lane; item < run.items; item += 32) run.emit(reinterpret_cast<int4*>(p.work_items), item, p.item_tokens);
   }
 }
 

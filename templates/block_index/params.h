@@ -19,11 +19,11 @@ struct Params {
   int* work_items;           // [max_items, 4] {kv head, cell, first entry, entries <= item_tokens}
   int* work_count;           // [1] work items in use
   int total_q, total_k, num_seqs, heads_kv;
-  int cells;                 // C
-  int segments;              // S
-  int segment_tokens;        // queries per segment
-  int item_tokens;           // longest work item, in tokens
-  int chunk_segments = 0;    // CUDA only: segments whose entries of a cell make up one run of work items
+  int cells;               // C
+  int segments;            // S
+  int segment_tokens;      // queries per segment
+  int item_tokens;         // longest work item, in tokens
+  int chunk_segments = 0;  // CUDA only: segments whose entries of a cell make up one run of work items
 };
 
 }  // namespace fsa::block_index

@@ -23,48 +23,52 @@ FSA_INLINE Operands operands(const Params& p) {
           p.q_stride, p.k_stride, p.v_stride, p.o_stride, p.total_q, p.total_k};
 }
 
-/// Packs blocks of one kv head and feeds rows to the tile engine.
+/// Packs blocks of one kv head and feeds rows to the tile engine. Kernel: see TileEngine.
+template <class Kernel>
 class BlockRun {
  public:
-  FSA_INLINE BlockRun(const Operands& x, const TileShape& t, float scale, float* tile_scratch, int head) : x_(x), engine_(t, scale, tile_scratch), head_(head) {}
+  FSA_INLINE BlockRun(const Operands& x, float scale, float* tile_scratch, int head) : x_(x), engine_(scale, tile_scratch), head_(head) {}
 
-  FSA_INLINE TileEngine& engine() { return engine_; }
-  FSA_INLINE const TileShape& shape() const { return engine_.shape(); }
-  FSA_INLINE long query_head(int h) const { return static_cast<long>(head_) * shape().shape.group + h; }
+  FSA_INLINE TileEngine<Kernel>& engine() { return engine_; }
+  FSA_INLINE static SelectedShape shape() { return Kernel::tile().shape; }
+  FSA_INLINE long query_head(int h) const { return static_cast<long>(head_) * shape().group + h; }
 
   /// Packs block `block` of sequence `s`, the keys past the position of `last_token` left out: no row of the run sees them.
   FSA_INLINE void open(const Sequence& s, int block, int last_token) {
-    start_ = block * shape().shape.block_size;
+    start_ = block * shape().block_size;
     sequence_ = s;
-    const long key = static_cast<long>(s.k_begin) + start_, bytes = bytes_of(shape().shape.element);
-    engine_.pack({x_.k + (key * x_.k_stride.token + head_ * x_.k_stride.head) * bytes, x_.v + (key * x_.v_stride.token + head_ * x_.v_stride.head) * bytes,
-                  x_.k_stride.token * bytes, x_.v_stride.token * bytes},
-                 visible_keys(last_token));
+    engine_.pack(source(s, block), visible_keys(last_token));
   }
 
   /// Adds query head `h` of `token`, which must see the open block, to a tile.
   FSA_INLINE void add(TileRows& rows, int token, int h, float* state) {
     const long offset = token * x_.q_stride.token + query_head(h) * x_.q_stride.head;
-    engine_.add_row(rows, x_.q + offset * bytes_of(shape().shape.element), state, visible_keys(token));
+    engine_.add_row(rows, x_.q + offset * bytes_of(shape().element), state, visible_keys(token));
   }
 
   /// Writes the finished row of query head `h` of `token`.
   FSA_INLINE void store_output(const float* state, int token, int h) const {
-    const Element element = shape().shape.element;
+    const Element element = shape().element;
     const long offset = token * x_.o_stride.token + query_head(h) * x_.o_stride.head;
     engine_.finish(state, element, x_.o + offset * bytes_of(element), x_.lse + query_head(h) * x_.total_q + token);
   }
 
  private:
+  FSA_INLINE BlockSource source(const Sequence& s, int block) const {
+    const long key = static_cast<long>(s.k_begin) + block * shape().block_size, bytes = bytes_of(shape().element);
+    return {x_.k + (key * x_.k_stride.token + head_ * x_.k_stride.head) * bytes, x_.v + (key * x_.v_stride.token + head_ * x_.v_stride.head) * bytes,
+            x_.k_stride.token * bytes, x_.v_stride.token * bytes};
+  }
+
   FSA_INLINE int visible_keys(int token) const {
-    const int left = sequence_.position(token) + 1 - start_, block_size = shape().shape.block_size;
+    const int left = sequence_.position(token) + 1 - start_, block_size = shape().block_size;
     return left < block_size ? left : block_size;
   }
 
   Operands x_;
-  TileEngine engine_;
+  TileEngine<Kernel> engine_;
   int head_;
-  int start_ = 0;
+  int start_ = 0;  // of the open block, in keys of the sequence
   Sequence sequence_{};
 };
 

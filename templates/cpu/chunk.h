@@ -5,14 +5,16 @@
 namespace fsa::cpu {
 
 /// Tokens [begin, end) of kv head `head`. `states` [(end - begin) * group][state_floats], token by token, head by head.
+/// Kernel: see TileEngine.
+template <class Kernel>
 class Chunk {
  public:
-  FSA_INLINE Chunk(const Operands& x, const TileShape& t, float scale, float* tile_scratch, float* states, int head, int begin, int end)
-      : run_(x, t, scale, tile_scratch, head), states_(states), begin_(begin), end_(end) {}
+  FSA_INLINE Chunk(const Operands& x, float scale, float* tile_scratch, float* states, int head, int begin, int end)
+      : run_(x, scale, tile_scratch, head), states_(states), begin_(begin), end_(end) {}
 
   FSA_INLINE void init() {
     const int rows = (end_ - begin_) * group();
-    for (int row = 0; row < rows; ++row) run_.engine().init_state(states_ + static_cast<long>(row) * state_floats(run_.shape()));
+    for (int row = 0; row < rows; ++row) run_.engine().init_state(states_ + static_cast<long>(row) * state_floats(Kernel::tile()));
   }
 
   /// Attends block `block` of sequence `s` for `count` tokens, ascending, all of which see it.
@@ -33,12 +35,12 @@ class Chunk {
   }
 
  private:
-  FSA_INLINE int group() const { return run_.shape().shape.group; }
+  FSA_INLINE static int group() { return Kernel::tile().shape.group; }
   FSA_INLINE float* state(int token, int h) const {
-    return states_ + (static_cast<long>(token - begin_) * group() + h) * state_floats(run_.shape());
+    return states_ + (static_cast<long>(token - begin_) * group() + h) * state_floats(Kernel::tile());
   }
 
-  BlockRun run_;
+  BlockRun<Kernel> run_;
   float* states_;
   int begin_, end_;
 };

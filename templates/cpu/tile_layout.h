@@ -11,9 +11,10 @@ enum class Math : int {
 };
 
 inline constexpr int kLanes = 16;     ///< fp32 lanes of a vector: one zmm, or two ymm
-inline constexpr int kTileRows = 24;  ///< query rows that share a pass over a block: a multiple of every legal mr
+inline constexpr int kTileRows = 48;  ///< query rows that share a pass over a block: a multiple of 16 and of every legal mr
 inline constexpr int kMaxRows = 12;   ///< of a microkernel
 inline constexpr int kMaxWidth = 6;   ///< vectors of a microkernel
+inline constexpr int kMaxKeyVectors = 8;  ///< of a block's keys
 
 /// A kernel's shape and the tile it computes with, as one value.
 struct TileShape {
@@ -45,11 +46,12 @@ constexpr int value_words(const TileShape& t) { return t.shape.block_size / per_
 constexpr int key_vectors(const TileShape& t) { return t.shape.block_size / kLanes; }            ///< columns of Q K^T
 constexpr int value_vectors(const TileShape& t) { return ceil_div(t.shape.head_dim_v, kLanes); } ///< columns of P V
 
-/// The running state of a row: its unnormalised output, 16 partial sums of its exponentials, and its maximum (16 lanes,
-/// one used). Everything in fp32; the maximum in units of log2.
+/// The running state of a row, in fp32: its unnormalised output, 16 partial sums of its exponentials, the reference that
+/// both are relative to (2^reference), and the largest logit so far in units of log2; 14 floats unused.
 constexpr int state_sum(const TileShape& t) { return value_vectors(t) * kLanes; }
-constexpr int state_max(const TileShape& t) { return state_sum(t) + kLanes; }
-constexpr int state_floats(const TileShape& t) { return state_max(t) + kLanes; }
+constexpr int state_reference(const TileShape& t) { return state_sum(t) + kLanes; }
+constexpr int state_max(const TileShape& t) { return state_reference(t) + 1; }
+constexpr int state_floats(const TileShape& t) { return state_reference(t) + kLanes; }
 
 /// Offsets, in 32-bit words, of a worker's tile buffers; each a multiple of 16, so that vectors stay aligned.
 struct TileLayout {

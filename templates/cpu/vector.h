@@ -3,6 +3,7 @@
 #include "cpu/tile_layout.h"
 
 #define FSA_INLINE [[clang::always_inline]] inline
+#define FSA_INLINE_LAMBDA __attribute__((always_inline))
 #define FSA_UNROLL _Pragma("clang loop unroll(full)")
 
 namespace fsa::cpu {

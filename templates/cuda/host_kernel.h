@@ -19,9 +19,12 @@ inline DType element_dtype(Element element) {
 
 inline DType partial_dtype(int partial) {
   switch (static_cast<Partial>(partial)) {
-    case Partial::kF16: return DType::kF16;
-    case Partial::kBF16: return DType::kBF16;
-    case Partial::kF32: break;
+    case Partial::kF16:
+      return DType::kF16;
+    case Partial::kBF16:
+      return DType::kBF16;
+    case Partial::kF32:
+      break;
   }
   return DType::kF32;
 }
@@ -41,7 +44,10 @@ T* pointer(const TensorView& tensor) {
 
 /// A grid in x; empty where the problem has no query.
 inline Launch launch(std::string symbol, std::int64_t blocks, int threads, std::size_t smem) {
-  return {.symbol = std::move(symbol), .grid = {static_cast<std::uint32_t>(blocks), 1, 1}, .threads = static_cast<std::uint32_t>(threads), .scratch_bytes = smem};
+  return {.symbol = std::move(symbol),
+          .grid = {static_cast<std::uint32_t>(blocks), 1, 1},
+          .threads = static_cast<std::uint32_t>(threads),
+          .scratch_bytes = smem};
 }
 
 inline TensorSpec query_tensor(const SelectedProblem& p) {
@@ -72,6 +78,8 @@ inline TensorSpec partial_o_tensor(const SelectedProblem& p, int partial, Access
 inline TensorSpec partial_lse_tensor(const SelectedProblem& p, Access access) {
   return {"partial_lse", access, DType::kF32, {p.entries() * p.group}};
 }
-inline TensorSpec entry_scale_tensor(const SelectedProblem& p, Access access) { return {"entry_scale", access, DType::kF32, {p.entries()}}; }
+inline TensorSpec entry_scale_tensor(const SelectedProblem& p, Access access) {
+  return {"entry_scale", access, DType::kF32, {p.entries()}};
+}
 
 }  // namespace fsa::cuda

@@ -39,7 +39,9 @@ FSA_DEVICE void load_matrices_transposed(unsigned (&m)[4], unsigned smem) {
 }
 
 FSA_DEVICE void store_smem(unsigned smem, unsigned word) { asm volatile("st.shared.b32 [%0], %1;" ::"r"(smem), "r"(word) : "memory"); }
-FSA_DEVICE void store_smem16_zero(unsigned smem) { asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(smem), "r"(0) : "memory"); }
+FSA_DEVICE void store_smem16_zero(unsigned smem) {
+  asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(smem), "r"(0) : "memory");
+}
 
 /// A cache policy for data that is not read again soon: it gives way first in L2.
 FSA_DEVICE unsigned long long evict_first_policy() {

@@ -6,9 +6,9 @@ namespace fsa::cuda {
 
 /// Bytes from one row of a tile to the next; `columns` is a multiple of 16. Rows of whole 128-byte lines are swizzled
 /// in place. Others get one more chunk: an odd number of chunks spreads 8 rows over all banks as well.
-constexpr int tile_pitch(int columns) { return columns % 64 == 0 ? columns * 2 : columns * 2 + 16; }
+FSA_HOST_DEVICE constexpr int tile_pitch(int columns) { return columns % 64 == 0 ? columns * 2 : columns * 2 + 16; }
 /// Bytes of a tile: a multiple of 256 for the multiples of 16 rows that kernels use, so tiles may follow one another.
-constexpr int tile_bytes(int rows, int columns) { return rows * tile_pitch(columns); }
+FSA_HOST_DEVICE constexpr int tile_bytes(int rows, int columns) { return rows * tile_pitch(columns); }
 
 #if defined(__CUDACC__)
 

@@ -7,16 +7,16 @@
 
 namespace fsa::partial_reduce {
 
-/// Where an output row stands. Rows are numbered head-major, [Hkv, Tq, g], as block_major stores their partials.
+/// Where an output row stands. Rows are numbered head-major, [Hkv, Tq, g], so that neighbours share entries.
 template <Shape kShape>
 struct Row {
   int token, head, in_group;
 
   FSA_DEVICE Row(const Params& p, long long row) {
-    const long long query = row / kShape.group;
-    in_group = static_cast<int>(row - query * kShape.group);
-    head = static_cast<int>(query / p.total_q);
-    token = static_cast<int>(query - static_cast<long long>(head) * p.total_q);
+    const int query = static_cast<int>(row / kShape.group);  // Hkv * Tq * T is an int
+    in_group = static_cast<int>(row - static_cast<long long>(query) * kShape.group);
+    head = query / p.total_q;
+    token = query - head * p.total_q;
   }
   FSA_DEVICE int query_head() const { return head * kShape.group + in_group; }
 };
@@ -27,53 +27,138 @@ struct Term {
   float weight;
 };
 
-/// Fills terms [rows, T] with the entries of each row's slots and, as weights, their LSEs.
+/// The terms of a warp's rows, [rows, T].
+struct Terms {
+  Term* terms;
+  float* lses;
+};
+
+/// Finds the entries of each row's slots and their LSEs.
 template <Shape kShape, int kRows>
-FSA_DEVICE void load_terms(const Params& p, Term* terms, long long first_row, long long rows, int lane) {
+FSA_DEVICE void load_terms(const Params& p, const Terms& out, long long first_row, long long rows, int lane) {
+#pragma unroll 2
   for (int i = lane; i < kRows * kShape.topk; i += 32) {
-    Term term{-1, cuda::negative_infinity()};
     const long long r = first_row + i / kShape.topk;
+    int entry = -1;
+    float lse = cuda::negative_infinity();
     if (r < rows) {
       const Row<kShape> row(p, r);
-      term.entry = __ldg(p.entry_position + (static_cast<long long>(row.head) * p.total_q + row.token) * kShape.topk + i % kShape.topk);
-      if (term.entry >= 0) term.weight = __ldg(p.partial_lse + static_cast<long long>(term.entry) * kShape.group + row.in_group);
+      entry = __ldg(p.entry_position + (static_cast<long long>(row.head) * p.total_q + row.token) * kShape.topk + i % kShape.topk);
+      if (entry >= 0) lse = __ldg(p.partial_lse + static_cast<long long>(entry) * kShape.group + row.in_group);
     }
-    terms[i] = term;
+    out.terms[i].entry = entry;
+    out.lses[i] = lse;
   }
 }
 
-/// Turns the LSEs of terms [rows, T] into weights that undo the partials' scale, and stores the rows' LSE.
+/// Weighs each partial row by its share in the row's sum of exponentials, undoing its scale; stores the rows' LSEs.
 template <Shape kShape, int kRows>
-FSA_DEVICE void weigh_terms(const Params& p, Term* terms, long long first_row, long long rows, int lane) {
+FSA_DEVICE void weigh_terms(const Params& p, const Terms& out, long long first_row, long long rows, int lane) {
   constexpr int kT = kShape.topk;
+  for (int i = lane; i < kRows * kT; i += 32) {
+    const int r = i / kT, entry = out.terms[i].entry;
+    const float scale = entry >= 0 ? __ldg(p.entry_scale + entry) : 1.0f;
+    const float* lses = out.lses + r * kT;
+    float top = cuda::negative_infinity();
+#pragma unroll 16
+    for (int t = 0; t < kT; ++t) top = fmaxf(top, lses[t]);
+    const float shift = top == cuda::negative_infinity() ? 0 : top;
+    float sum = 0;
+#pragma unroll 16
+    for (int t = 0; t < kT; ++t) sum += cuda::exp2_fast((lses[t] - shift) * cuda::kLog2E);
+    const float share = sum == 0 ? 0 : __fdividef(cuda::exp2_fast((out.lses[i] - shift) * cuda::kLog2E), sum);
+    out.terms[i].weight = share * __uint_as_float((254u << 23) - __float_as_uint(scale));  // 1 / a power of two
+    if (i % kT == 0 && first_row + r < rows) {
+      const Row<kShape> row(p, first_row + r);
+      p.lse[static_cast<long long>(row.query_head()) * p.total_q + row.token] =
+          sum == 0 ? cuda::negative_infinity() : shift + cuda::log2_fast(sum) * cuda::kLn2;
+    }
+  }
+}
+
+/// Eight neighbouring columns of a partial row.
+template <Partial kPartial>
+struct Piece {
+  uint4 words[kPartial == Partial::kF32 ? 2 : 1];
+
+  FSA_DEVICE void load(const void* partial, long long row, int columns, int column) {
+    const char* at = static_cast<const char*>(partial) + (row * columns + column) * (kPartial == Partial::kF32 ? 4 : 2);
+    words[0] = cuda::load16_streaming(at);
+    if constexpr (kPartial == Partial::kF32) words[1] = cuda::load16_streaming(at + 16);
+  }
+  FSA_DEVICE void clear() {
+    for (uint4& w : words) w = make_uint4(0, 0, 0, 0);
+  }
+  FSA_DEVICE void add_to(float (&sum)[8], float weight) const {
+    if constexpr (kPartial == Partial::kF32) {
+      const unsigned word[8] = {words[0].x, words[0].y, words[0].z, words[0].w, words[1].x, words[1].y, words[1].z, words[1].w};
 #pragma unroll
-  for (int base = 0; base < kRows * kT; base += 32) {
-    const int i = base + lane, row = i / kT;
-    float weight = 0;
-    if (i < kRows * kT) {
-      const Term mine = terms[i];
-      float top = cuda::negative_infinity();
-      for (int t = 0; t < kT; ++t) top = fmaxf(top, terms[row * kT + t].weight);
-      const float shift = top == cuda::negative_infinity() ? 0 : top;
-      float sum = 0;
-      for (int t = 0; t < kT; ++t) sum += cuda::exp2_fast((terms[row * kT + t].weight - shift) * cuda::kLog2E);
-      if (mine.entry >= 0 && sum != 0) {
-        const float scale = __ldg(p.entry_scale + mine.entry);
-        weight = cuda::exp2_fast((mine.weight - shift) * cuda::kLog2E) / sum / scale;
-      }
-      if (i % kT == 0 && first_row + row < rows) {
-        const Row<kShape> at(p, first_row + row);
-        p.lse[static_cast<long long>(at.query_head()) * p.total_q + at.token] = sum == 0 ? cuda::negative_infinity() : shift + cuda::log2_fast(sum) * cuda::kLn2;
-      }
-    }
-    // Rows of several 32-term rounds read each other's LSEs: weights wait in registers until a row's last round.
-    if constexpr (32 % kT == 0) {
-      __syncwarp();
-      if (i < kRows * kT) terms[i].weight = weight;
-      __syncwarp();
+      for (int i = 0; i < 8; ++i) sum[i] = fmaf(weight, __uint_as_float(word[i]), sum[i]);
     } else {
-      terms[kRows * kT + i].weight = weight;
+      const unsigned word[4] = {words[0].x, words[0].y, words[0].z, words[0].w};
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float2 pair = cuda::unpack2 < kPartial == Partial::kF16 > (word[i]);
+        sum[2 * i] = fmaf(weight, pair.x, sum[2 * i]);
+        sum[2 * i + 1] = fmaf(weight, pair.y, sum[2 * i + 1]);
+      }
     }
+  }
+};
+
+/// The merged columns [column, column + 8) of a row.
+template <Shape kShape, Config kConfig>
+FSA_DEVICE void merge_columns(const Params& p, const Term* terms, int in_group, int column, float (&sum)[8]) {
+  constexpr int kLoads = kConfig.loads < kShape.topk ? kConfig.loads : kShape.topk;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) sum[i] = 0;
+#pragma unroll 1
+  for (int first = 0; first < kShape.topk; first += kLoads) {
+    Piece<kConfig.partial> pieces[kLoads];
+    float weights[kLoads];
+#pragma unroll
+    for (int u = 0; u < kLoads; ++u) {
+      pieces[u].clear();
+      weights[u] = 0;
+      if (kShape.topk % kLoads != 0 && first + u >= kShape.topk) continue;
+      const Term term = terms[first + u];
+      if (term.entry < 0) continue;
+      weights[u] = term.weight;
+      pieces[u].load(p.partial_o, static_cast<long long>(term.entry) * kShape.group + in_group, kShape.head_dim_v, column);
+    }
+#pragma unroll
+    for (int u = 0; u < kLoads; ++u) pieces[u].add_to(sum, weights[u]);
+  }
+}
+
+/// Grid: ceil(Hkv * Tq * g / (warps * rows)).
+template <Shape kShape, Config kConfig>
+FSA_DEVICE void run(const Params& p) {
+  constexpr int kRows = kConfig.rows(kShape), kPieces = kShape.head_dim_v / 8, kTerms = kRows * kShape.topk;
+  constexpr bool kF16 = kShape.element == Element::kF16;
+  extern __shared__ __align__(16) unsigned char smem[];  // [warps][kTerms] terms, then as many LSEs
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const Terms out{reinterpret_cast<Term*>(smem) + warp * kTerms,
+                  reinterpret_cast<float*>(smem + kConfig.warps * kTerms * sizeof(Term)) + warp * kTerms};
+  const long long rows = static_cast<long long>(p.heads_kv) * p.total_q * kShape.group;
+  const long long first_row = (static_cast<long long>(blockIdx.x) * kConfig.warps + warp) * kRows;
+  if (first_row >= rows) return;
+
+  load_terms<kShape, kRows>(p, out, first_row, rows, lane);
+  __syncwarp();
+  weigh_terms<kShape, kRows>(p, out, first_row, rows, lane);
+  __syncwarp();
+#pragma unroll 1
+  for (int i = lane; i < kRows * kPieces; i += 32) {
+    const int r = i / kPieces, column = i % kPieces * 8;
+    if (first_row + r >= rows) break;
+    const Row<kShape> row(p, first_row + r);
+    float sum[8];
+    merge_columns<kShape, kConfig>(p, out.terms + r * kShape.topk, row.in_group, column, sum);
+    const uint4 words = make_uint4(cuda::pack2<kF16>(sum[0], sum[1]), cuda::pack2<kF16>(sum[2], sum[3]), cuda::pack2<kF16>(sum[4], sum[5]),
+                                   cuda::pack2<kF16>(sum[6], sum[7]));
+    const long long offset = row.token * p.o_stride.token + row.query_head() * p.o_stride.head + column;
+    *reinterpret_cast<uint4*>(static_cast<char*>(p.o) + offset * 2) = words;
   }
 }
 

@@ -8,30 +8,32 @@
 namespace fsa::selected_block_major {
 
 struct Config {
-  int warps = 8;                     ///< per thread block; each walks its own row tiles against the shared K and V block
-  int row_tiles = 1;                 ///< tiles of 16 rows that a warp scores at once, 1 or 2: two halve the reads of K and V
-  int stages = 2;                    ///< Q buffers per warp: tiles in flight
-  int blocks = 2;                    ///< thread blocks per multiprocessor that registers are bounded for
-  int v_splits = 1;                  ///< thread blocks that share a work item's output columns, where K and V do not fit together
-  int item_tokens = 256;             ///< queries per work item at most, a multiple of 16
-  Partial partial = Partial::kF16;   ///< element of the partial outputs
+  int warps = 8;                    ///< per thread block; each walks its own row tiles against the shared K and V block
+  int row_tiles = 1;                ///< tiles of 16 rows that a warp scores at once, 1 or 2: two halve the reads of K and V
+  int stages = 2;                   ///< Q buffers per warp: tiles in flight
+  int blocks = 2;                   ///< thread blocks per multiprocessor that registers are bounded for
+  int v_splits = 1;                 ///< thread blocks that share a work item's output columns, where K and V do not fit together
+  int item_tokens = 256;            ///< queries per work item at most, a multiple of 16
+  Partial partial = Partial::kF16;  ///< element of the partial outputs
 
-  constexpr int threads() const { return 32 * warps; }
-  constexpr int min_blocks() const { return blocks; }
-  constexpr int rows() const { return 16 * row_tiles; }
+  FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps; }
+  FSA_HOST_DEVICE constexpr int min_blocks() const { return blocks; }
+  FSA_HOST_DEVICE constexpr int rows() const { return 16 * row_tiles; }
 
   /// Columns of K and Q in shared memory: whole 16-column steps.
-  static constexpr int k_columns(const SelectedShape& s) { return round_up(s.head_dim, 16); }
+  FSA_HOST_DEVICE static constexpr int k_columns(const SelectedShape& s) { return round_up(s.head_dim, 16); }
   /// Columns of V and of the output that one thread block computes: whole groups of 32, which a lane quad stores as one.
-  constexpr int v_columns(const SelectedShape& s) const { return round_up(ceil_div(s.head_dim_v, v_splits), 32); }
+  FSA_HOST_DEVICE constexpr int v_columns(const SelectedShape& s) const { return round_up(ceil_div(s.head_dim_v, v_splits), 32); }
 
   // Shared memory: K, V, Q buffers [warps, stages], their query tokens, largest |V| per warp.
-  constexpr int v_offset(const SelectedShape& s) const { return cuda::tile_bytes(s.block_size, k_columns(s)); }
-  constexpr int q_offset(const SelectedShape& s) const { return v_offset(s) + cuda::tile_bytes(s.block_size, v_columns(s)); }
-  constexpr int q_bytes(const SelectedShape& s) const { return cuda::tile_bytes(rows(), k_columns(s)); }
-  constexpr int token_offset(const SelectedShape& s) const { return q_offset(s) + warps * stages * q_bytes(s); }
-  constexpr int magnitude_offset(const SelectedShape& s) const { return token_offset(s) + warps * stages * rows() * 4; }
-  constexpr int smem_bytes(const SelectedShape& s) const { return magnitude_offset(s) + warps * 4; }
+  FSA_HOST_DEVICE constexpr int v_offset(const SelectedShape& s) const { return cuda::tile_bytes(s.block_size, k_columns(s)); }
+  FSA_HOST_DEVICE constexpr int q_offset(const SelectedShape& s) const {
+    return v_offset(s) + cuda::tile_bytes(s.block_size, v_columns(s));
+  }
+  FSA_HOST_DEVICE constexpr int q_bytes(const SelectedShape& s) const { return cuda::tile_bytes(rows(), k_columns(s)); }
+  FSA_HOST_DEVICE constexpr int token_offset(const SelectedShape& s) const { return q_offset(s) + warps * stages * q_bytes(s); }
+  FSA_HOST_DEVICE constexpr int magnitude_offset(const SelectedShape& s) const { return token_offset(s) + warps * stages * rows() * 4; }
+  FSA_HOST_DEVICE constexpr int smem_bytes(const SelectedShape& s) const { return magnitude_offset(s) + warps * 4; }
 };
 
 }  // namespace fsa::selected_block_major

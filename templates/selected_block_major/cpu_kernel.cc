@@ -12,10 +12,10 @@ namespace {
 
 Merge merge_of(const SelectedProblem& p) { return p.item_tokens > 0 ? Merge::kPartials : Merge::kInPlace; }
 
-/// About a thousand rows: their states still fit a second-level cache, and a block is shared by enough of them to pay for
-/// its packing. Shorter where that would leave fewer than eight work items.
+/// About 512 rows: their states still fit a second-level cache, and a block is shared by enough of them to pay for its
+/// packing. Shorter where that would leave fewer than eight work items.
 int default_chunk(const SelectedProblem& p) {
-  int chunk = std::clamp(1024 / p.group, 32, 1024);
+  int chunk = std::clamp(512 / p.group, 32, 512);
   while (chunk > 32 && (p.total_q + chunk - 1) / chunk * p.heads_kv < 8) chunk /= 2;
   return chunk;
 }
@@ -44,8 +44,9 @@ CpuConfig Cpu::default_config(const SelectedProblem& p, const Target& target) {
 std::vector<Tunable<CpuConfig>> Cpu::tunables(const SelectedProblem& p, const Target& target) {
   const CpuConfig base = default_config(p, target);
   std::vector<std::int64_t> chunks{base.chunk};
-  if (base.merge == Merge::kInPlace) chunks = {std::max(16, base.chunk / 4), base.chunk, base.chunk * 4};
-  return {{config_fields()[1], {static_cast<int>(base.math)}}, {config_fields()[2], {4, 6, 8}}, {config_fields()[3], {1, 2, 3, 4}}, {config_fields()[4], chunks}};
+  if (base.merge == Merge::kInPlace) chunks = {std::max(8, base.chunk / 4), base.chunk, base.chunk * 4};
+  const cpu::TileValues tiles = cpu::tile_values(target);
+  return {{config_fields()[1], cpu::math_values(p, target)}, {config_fields()[2], tiles.mr}, {config_fields()[3], tiles.nr}, {config_fields()[4], chunks}};
 }
 
 std::string Cpu::invalid_reason(const SelectedProblem& p, const CpuConfig& c, const Target& target) {

@@ -17,6 +17,10 @@ namespace {
 
 using cpu::Sequence;
 
+struct Kernel {
+  FSA_INLINE static cpu::TileShape tile() { return tile_shape(fsa_constants.shape, fsa_constants.config); }
+};
+
 /// The lists block -> tokens of one sequence's part of a chunk, by a counting sort.
 class ChunkLists {
  public:
@@ -28,7 +32,7 @@ class ChunkLists {
     const int blocks = s.position(end - 1) < 0 ? 0 : s.position(end - 1) / block_size() + 1;
     for (int j = 0; j <= blocks; ++j) offsets_[j] = 0;
     for (int j = 0; j < blocks; ++j) latest_[j] = -1;
-    for_entries(s, first, end, 1, [&](int j, int) { ++offsets_[j]; });
+    for_entries(s, first, end, 1, [&](int j, int) FSA_INLINE_LAMBDA { ++offsets_[j]; });
     int sum = 0;
     for (int j = 0; j < blocks; ++j) {
       sum += offsets_[j];
@@ -36,7 +40,7 @@ class ChunkLists {
     }
     offsets_[blocks] = sum;
     // Filled from behind, so that each offset ends at its list's start and the tokens ascend.
-    for_entries(s, end - 1, first - 1, -1, [&](int j, int token) { tokens_[--offsets_[j]] = token; });
+    for_entries(s, end - 1, first - 1, -1, [&](int j, int token) FSA_INLINE_LAMBDA { tokens_[--offsets_[j]] = token; });
     return blocks;
   }
 
@@ -77,10 +81,10 @@ FSA_INLINE void run_in_place(const Params& p, long item, float* scratch) {
   const int chunks = cpu::ceil_div(p.total_q, config.chunk);
   const int head = static_cast<int>(item % p.heads_kv), begin = (chunks - 1 - static_cast<int>(item / p.heads_kv)) * config.chunk;
   const int end = p.total_q - begin < config.chunk ? p.total_q : begin + config.chunk;
-  cpu::Chunk chunk(cpu::operands(p), tile_shape(fsa_constants.shape, config), p.scale, scratch, scratch + s.states, head, begin, end);
+  cpu::Chunk<Kernel> chunk(cpu::operands(p), p.scale, scratch, scratch + s.states, head, begin, end);
   ChunkLists lists(p, head, reinterpret_cast<int*>(scratch), s);
   chunk.init();
-  cpu::for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, begin, end, [&](const Sequence& sequence, int first, int last) {
+  cpu::for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, begin, end, [&](const Sequence& sequence, int first, int last) FSA_INLINE_LAMBDA {
     const int blocks = lists.build(sequence, first, last);
     for (int j = 0; j < blocks; ++j)
       if (lists.count(j) > 0) chunk.attend(sequence, j, lists.tokens(j), lists.count(j));
@@ -104,13 +108,13 @@ FSA_INLINE void run_partials(const Params& p, long item, float* scratch) {
   if (item >= *p.work_count) return;
   const int* work = p.work_items + 4 * item;
   const int head = work[0], cell = work[1], first = work[2], count = work[3];
-  const cpu::TileShape t = tile_shape(fsa_constants.shape, fsa_constants.config);
+  const cpu::TileShape t = Kernel::tile();
   const int b = sequence_of_cell(p, cell), group = t.shape.group;
   const Sequence s = cpu::sequence(p.cu_q, p.cu_k, b, p.total_q, p.total_k);
   const int block = cell - (s.k_begin / t.shape.block_size + b);
   float* states = scratch + cpu_scratch(t.shape, fsa_constants.config, 0).states;
   // The chunk machinery, with a state for each row of a tile instead of each row of a run of tokens.
-  cpu::BlockRun run(cpu::operands(p), t, p.scale, scratch, head);
+  cpu::BlockRun<Kernel> run(cpu::operands(p), p.scale, scratch, head);
   run.open(s, block, p.entry_token[first + count - 1]);
   const long rows = static_cast<long>(count) * group;
   for (long row = 0; row < rows; row += cpu::kTileRows) {

@@ -36,7 +36,8 @@ std::vector<Tunable<CpuConfig>> Cpu::tunables(const SelectedProblem& p, const Ta
   const CpuConfig base = default_config(p, target);
   std::vector<std::int64_t> tokens{base.tokens};
   if (base.tokens >= 8) tokens = {base.tokens / 4, base.tokens};
-  return {{config_fields()[0], {static_cast<int>(base.math)}}, {config_fields()[1], {4, 6, 8}}, {config_fields()[2], {1, 2, 3, 4}}, {config_fields()[3], tokens}};
+  const cpu::TileValues tiles = cpu::tile_values(target);
+  return {{config_fields()[0], cpu::math_values(p, target)}, {config_fields()[1], tiles.mr}, {config_fields()[2], tiles.nr}, {config_fields()[3], tokens}};
 }
 
 std::string Cpu::invalid_reason(const SelectedProblem& p, const CpuConfig& c, const Target& target) {

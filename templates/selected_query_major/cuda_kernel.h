@@ -8,9 +8,9 @@
 
 #include "codegen/kernel_facts.h"
 #include "codegen/tunable.h"
+#include "templates/selected_problem.h"
 #include "templates/selected_query_major/config.h"
 #include "templates/selected_query_major/params.h"
-#include "templates/selected_problem.h"
 
 namespace fsa::selected_query_major {
 

@@ -18,6 +18,10 @@ namespace {
 using cpu::Sequence;
 using Set = unsigned long long;
 
+struct Kernel {
+  FSA_INLINE static cpu::TileShape tile() { return tile_shape(fsa_constants.shape, fsa_constants.config); }
+};
+
 /// members[j] = the tokens of [first, end) that see block j, as bits counted from `first`. Returns the number of blocks.
 FSA_INLINE int collect(const Params& p, const Sequence& s, int head, int first, int end, Set* members) {
   const int block_size = fsa_constants.shape.block_size, topk = fsa_constants.shape.topk, last = s.position(end - 1);
@@ -51,10 +55,10 @@ extern "C" void kernel_entry(const Params* params, long item, void* memory) {
   const int runs = cpu::ceil_div(p.total_q, config.tokens);
   const int head = static_cast<int>(item % p.heads_kv), begin = (runs - 1 - static_cast<int>(item / p.heads_kv)) * config.tokens;
   const int end = p.total_q - begin < config.tokens ? p.total_q : begin + config.tokens;
-  cpu::Chunk chunk(cpu::operands(p), tile_shape(fsa_constants.shape, config), p.scale, scratch, scratch + layout.states, head, begin, end);
+  cpu::Chunk<Kernel> chunk(cpu::operands(p), p.scale, scratch, scratch + layout.states, head, begin, end);
   Set* members = reinterpret_cast<Set*>(scratch + layout.members);
   chunk.init();
-  cpu::for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, begin, end, [&](const Sequence& s, int first, int last) {
+  cpu::for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, begin, end, [&](const Sequence& s, int first, int last) FSA_INLINE_LAMBDA {
     const int blocks = collect(p, s, head, first, last, members);
     int tokens[kMaxTokens];
     for (int j = 0; j < blocks; ++j)

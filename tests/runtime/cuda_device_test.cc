@@ -218,7 +218,7 @@ TEST_F(CudaDevice, LoadingWhileABlockingStreamCapturesIsRefusedAndHarmsNothing) 
   driver.stream_destroy(stream);
 }
 
-TEST_F(CudaDevice, LoadingWhileAnotherStreamCapturesLeavesThatCaptureValid) {
+TEST_F(CudaDevice, LoadingAndUnloadingWhileAnotherStreamCapturesLeaveThatCaptureValid) {
   const CudaDriver& driver = context_->driver();
   const CurrentContext current(*context_);
   const auto x = upload(std::vector<float>(1000, 1.f));
@@ -226,7 +226,15 @@ TEST_F(CudaDevice, LoadingWhileAnotherStreamCapturesLeavesThatCaptureValid) {
   auto* const handle = static_cast<CudaDriver::Stream>(stream.get());
   ASSERT_TRUE(driver.check(driver.stream_begin_capture(handle, CudaDriver::kCaptureGlobal), "capture"));
   EXPECT_TRUE(start(kAdd, {static_cast<float*>(x->data()), 1000, 0}, handle));
-  EXPECT_TRUE(device_->load(binary_.bytes, launches()));
+  const auto still_capturing = [&] {
+    int status = 0;
+    return driver.stream_is_capturing(handle, &status) == CudaDriver::kSuccess && status == 1;
+  };
+  auto module = device_->load(binary_.bytes, launches());
+  ASSERT_TRUE(module) << module.error().message();
+  EXPECT_TRUE(still_capturing()) << "after the load";
+  (*module).reset();
+  EXPECT_TRUE(still_capturing()) << "after the unload";
   CudaDriver::Graph graph = nullptr;
   ASSERT_TRUE(driver.check(driver.stream_end_capture(handle, &graph), "end of capture"));
   driver.graph_destroy(graph);

@@ -9,7 +9,6 @@
 namespace fsa::test {
 namespace {
 
-constexpr std::size_t kAlignment = 16;
 constexpr std::size_t kLarge = std::size_t{64} << 20;
 
 std::size_t round_up(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
@@ -34,22 +33,22 @@ std::size_t extent_bytes(const TensorView& view) {
   return static_cast<std::size_t>(last + 1) * size_of(view.dtype);
 }
 
-Result<DeviceMemory> DeviceMemory::allocate(const Device& device, std::size_t bytes) {
+Result<DeviceMemory> DeviceMemory::allocate(const Device& device, std::size_t bytes, std::size_t alignment) {
   DeviceMemory memory;
   memory.size_ = bytes;
   if (device.target().backend == Backend::kCuda) {
-    FSA_ASSIGN_OR_RETURN(std::unique_ptr<Buffer> buffer, device.allocate(std::max<std::size_t>(bytes, kAlignment)));
+    FSA_ASSIGN_OR_RETURN(std::unique_ptr<Buffer> buffer, device.allocate(std::max(bytes, alignment)));
     memory.data_ = buffer->data();
     memory.owner_ = std::move(buffer);
     return memory;
   }
-  const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), body = round_up(bytes, page), total = body + 2 * page;
+  const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), body = round_up(round_up(bytes, alignment), page), total = body + 2 * page;
   void* base = mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) return make_error(ErrorKind::kUnavailable, {.given = "no address space for " + std::to_string(total) + " bytes"});
   memory.owner_ = std::shared_ptr<void>(base, [total](void* p) { munmap(p, total); });
   std::byte* first = static_cast<std::byte*>(base) + page;
   if (body > 0 && mprotect(first, body, PROT_READ | PROT_WRITE) != 0) return make_error(ErrorKind::kInternal, {.given = "mprotect failed"});
-  memory.data_ = first + body - round_up(bytes, kAlignment);
+  memory.data_ = first + body - round_up(bytes, alignment);
   return memory;
 }
 

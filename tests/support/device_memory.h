@@ -14,8 +14,8 @@ std::size_t extent_bytes(const TensorView& view);
 /// Memory for one tensor on a device.
 class DeviceMemory {
  public:
-  /// `bytes` end at an unreadable page on the CPU (at most 15 bytes before it: the base is aligned to 16).
-  static Result<DeviceMemory> allocate(const Device& device, std::size_t bytes);
+  /// On the CPU `bytes`, rounded up to the alignment of the base, end at an unreadable page.
+  static Result<DeviceMemory> allocate(const Device& device, std::size_t bytes, std::size_t alignment);
 
   void* data() const { return data_; }
   std::size_t size() const { return size_; }

@@ -7,14 +7,17 @@
 namespace fsa::test {
 namespace {
 
+// What callers of the library promise: no more, or a kernel that assumes more would pass.
+constexpr std::size_t kCallerAlignment = 16, kWorkspaceAlignment = 256;
+
 /// The tensors of one run on the device, by name.
 class Tensors {
  public:
   Tensors(const Device& device, unsigned char poison) : device_(device), poison_(poison) {}
 
   /// Memory shaped as `like`, strides included.
-  Result<void> add(const std::string& name, TensorView like) {
-    FSA_ASSIGN_OR_RETURN(DeviceMemory memory, DeviceMemory::allocate(device_, extent_bytes(like)));
+  Result<void> add(const std::string& name, TensorView like, std::size_t alignment = kCallerAlignment) {
+    FSA_ASSIGN_OR_RETURN(DeviceMemory memory, DeviceMemory::allocate(device_, extent_bytes(like), alignment));
     // Tensors of gigabytes exist to reach far offsets: their gaps stay untouched, which on the CPU costs no memory.
     constexpr std::size_t kMostPoisoned = std::size_t{4} << 30;
     if (memory.size() > 0 && memory.size() <= kMostPoisoned) FSA_RETURN_IF_ERROR(device_.fill(memory.data(), poison_, memory.size()));
@@ -32,7 +35,7 @@ class Tensors {
       view.stride[i] = stride;
       stride *= spec.shape[i];
     }
-    return add(spec.name, view);
+    return add(spec.name, view, kWorkspaceAlignment);
   }
   const TensorView& at(const std::string& name) const { return views_.at(name); }
 

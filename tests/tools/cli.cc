@@ -85,7 +85,7 @@ CliResult run_program(const std::vector<std::string>& argv, const std::map<std::
 }
 
 CliResult run_cli(const std::vector<std::string>& args, const std::map<std::string, std::string>& environment) {
-  std::vector<std::string> argv{FSA_CLI};
+  std::vector<std::string> argv{FSA_CLI_PATH};
   argv.insert(argv.end(), args.begin(), args.end());
   std::map<std::string, std::string> variables{{"FSA_CACHE_DIR", (test_folder() / "cache").string()}};
   for (const auto& [name, value] : environment) variables[name] = value;

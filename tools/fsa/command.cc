@@ -4,6 +4,9 @@
 
 #include <cstdio>
 
+#include "cache/directory.h"
+#include "runtime/kernel_source.h"
+
 namespace fsa::cli {
 
 Result<EngineOptions> CommonFlags::engine_options() const {
@@ -13,6 +16,15 @@ Result<EngineOptions> CommonFlags::engine_options() const {
     if (level == LogLevel::kDebug && !all) return;
     fmt::print(stderr, "{}{}\n", level == LogLevel::kWarning ? "warning: " : "", line);
   };
+  return options;
+}
+
+Result<EngineOptions> CommonFlags::compiling_options() const {
+  FSA_ASSIGN_OR_RETURN(EngineOptions options, engine_options());
+  // A pack serves deployments, whose file systems may be read-only.
+  if (!options.use_cache || !options.pack.empty()) return options;
+  FSA_ASSIGN_OR_RETURN(const std::string directory, cache_directory_of(options));
+  FSA_RETURN_IF_ERROR(prepare_cache_directory(directory));
   return options;
 }
 

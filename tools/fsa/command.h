@@ -28,6 +28,8 @@ struct CommonFlags {
 
   /// Engine options from the environment; log lines go to standard error as the flags say.
   Result<EngineOptions> engine_options() const;
+  /// The same for commands that compile: a cache folder that cannot be written is an error before anything is done.
+  Result<EngineOptions> compiling_options() const;
 };
 
 /// The command line as parsed: which action to run.

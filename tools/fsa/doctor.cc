@@ -57,9 +57,7 @@ Finding inspect_compiler(std::string what, const Result<std::unique_ptr<Compiler
 
 Finding inspect_cache(const EngineOptions& options) {
   if (!options.use_cache) return {"cache folder", Health::kInfo, "not used: FSA_NO_CACHE is 1"};
-  CacheEnvironment environment = read_cache_environment();
-  if (!options.cache_dir.empty()) environment.fsa_cache_dir = options.cache_dir;
-  const auto path = cache_directory(environment);
+  const auto path = cache_directory_of(options);
   if (!path) return missing("cache folder", path.error());
   const auto prepared = prepare_cache_directory(*path);
   if (!prepared) return missing("cache folder", prepared.error());

@@ -6,8 +6,8 @@
 
 namespace fsa::cli {
 
-/// While it lives, the first SIGINT or SIGTERM requests a stop and a second one ends the process at once. Child processes
-/// that are started meanwhile do not see Ctrl-C: their parent ends them. Make it before any other thread is started.
+/// While it lives, the first SIGINT or SIGTERM requests a stop and a second one ends the process at once. Make it before any
+/// other thread is started, because threads inherit which signals are blocked.
 class Interrupt {
  public:
   Interrupt();

@@ -85,7 +85,7 @@ Json to_json(const RunFlags& flags, const RunResult& r, bool wrote) {
 
 Result<Outcome> run_selected(const CommonFlags& common, const RunFlags& flags) {
   FSA_RETURN_IF_ERROR(check_op(flags.op));
-  FSA_ASSIGN_OR_RETURN(const EngineOptions options, common.engine_options());
+  FSA_ASSIGN_OR_RETURN(const EngineOptions options, common.compiling_options());
   FSA_ASSIGN_OR_RETURN(const SelectedInput input, read_selected_input(flags.input));
   FSA_ASSIGN_OR_RETURN(const Engine engine, Engine::create(flags.device, options));
   FSA_ASSIGN_OR_RETURN(const SelectedAttentionPlan plan, engine.plan(input.problem));

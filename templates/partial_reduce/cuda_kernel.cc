@@ -1,0 +1,78 @@
+#include "templates/partial_reduce/cuda_kernel.h"
+
+#include <fmt/format.h>
+
+#include "templates/block_index/index_sizes.h"
+
+namespace fsa::partial_reduce {
+
+const FieldTable<Config>& Cuda::config_fields() {
+  static const FieldTable<Config> fields{{"warps", &Config::warps},
+                                         {"passes", &Config::passes},
+                                         {"loads", &Config::loads},
+                                         {"blocks", &Config::blocks},
+                                         {"partial", &Config::partial, cuda::partial_names()}};
+  return fields;
+}
+
+Config Cuda::default_config(const Problem& p, const Target&) {
+  Config c;
+  c.partial = static_cast<Partial>(p.partial);
+  if (c.partial == Partial::kF32) c.loads = 4;
+  return c;
+}
+
+std::vector<Tunable<Config>> Cuda::tunables(const Problem&, const Target&) {
+  const auto& f = config_fields();
+  return {{f[0], {4, 8}}, {f[1], {1, 2, 4}}, {f[2], {4, 8, 16}}, {f[3], {4, 6, 8}}};
+}
+
+std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
+  if (c.partial != static_cast<Partial>(p.partial)) return "partial is not the element type of the partial outputs";
+  if (c.warps < 1 || c.warps > 16) return fmt::format("warps is {}, not 1 to 16", c.warps);
+  if (c.passes < 1 || c.passes > 8) return fmt::format("passes is {}, not 1 to 8", c.passes);
+  if (c.loads < 1 || c.loads > 16) return fmt::format("loads is {}, not 1 to 16", c.loads);
+  const int cap = target.cuda.registers_per_sm / (c.threads() * c.blocks) / 8 * 8;
+  if (c.blocks < 1 || c.threads() * c.blocks > target.cuda.max_threads_per_sm)
+    return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
+  if (resources(p, c).registers > cap) return fmt::format("its loads in flight need {} registers of {}", resources(p, c).registers, cap);
+  return {};
+}
+
+Resources Cuda::resources(const Problem& p, const Config& c) {
+  const int piece = c.partial == Partial::kF32 ? 8 : 4;
+  return {.threads = c.threads(),
+          .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(selected_shape(p))),
+          .registers = 32 + c.loads * (piece + 1)};
+}
+
+std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
+  const int partial = static_cast<int>(c.partial);
+  return {cuda::partial_o_tensor(p, partial, Access::kRead),
+          cuda::partial_lse_tensor(p, Access::kRead),
+          cuda::entry_scale_tensor(p, Access::kRead),
+          block_index::entry_position_tensor(p, Access::kRead),
+          cuda::output_tensor(p),
+          cuda::lse_tensor(p)};
+}
+
+std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
+  const Resources r = resources(p, c);
+  const std::int64_t rows = p.heads_kv * p.total_q * p.group;
+  return {
+      cuda::launch("kernel_entry", cuda::ceil_div64(rows, std::int64_t{c.warps} * c.rows(selected_shape(p))), r.threads, r.scratch_bytes)};
+}
+
+Params Cuda::pack(const Problem& p, const Config&, std::span<const TensorView> t) {
+  return {.partial_o = t[0].data,
+          .partial_lse = cuda::pointer<const float>(t[1]),
+          .entry_scale = cuda::pointer<const float>(t[2]),
+          .entry_position = cuda::pointer<const int>(t[3]),
+          .o = t[4].data,
+          .lse = cuda::pointer<float>(t[5]),
+          .o_stride = cuda::row_strides(t[4]),
+          .total_q = static_cast<int>(p.total_q),
+          .heads_kv = p.heads_kv};
+}
+
+}  // namespace fsa::partial_reduce

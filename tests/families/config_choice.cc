@@ -1,0 +1,43 @@
+#include "tests/families/config_choice.h"
+
+#include <algorithm>
+
+#include "templates/families.h"
+#include "templates/reference/random_numbers.h"
+
+namespace fsa::test {
+namespace {
+
+Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, reference::Random& random, const Target& target) {
+  const auto configs = kernel.configs(problem, target);
+  if (configs.empty()) return make_error(ErrorKind::kInternal, {.given = std::string(kernel.family()) + " has no legal config"});
+  if (pick == Pick::kRandom) return configs[random.below(static_cast<std::uint32_t>(configs.size()))];
+  const auto size = [&](const Json& c) {
+    const Resources r = kernel.resources(problem, c);
+    return std::pair(r.scratch_bytes, r.threads);
+  };
+  const auto [smallest, largest] = std::minmax_element(configs.begin(), configs.end(), [&](const Json& a, const Json& b) { return size(a) < size(b); });
+  return pick == Pick::kSmallest ? *smallest : *largest;
+}
+
+}  // namespace
+
+Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& variant_name, Pick pick, std::uint64_t seed, const Target& target) {
+  const Operator& op = selected_attention_operator();
+  const Json json = to_json(selected_problem_fields(), problem);
+  FSA_ASSIGN_OR_RETURN(const ChainVariant* variant, find_variant(op, target.backend, variant_name));
+  Choice choice{.variant = variant_name};
+  reference::Random random(seed, 0);
+  const auto add = [&](const std::string& family, const Json& main_config) -> Result<void> {
+    const Json step = op.step_problem(json, *variant, family, main_config, target.backend);
+    FSA_ASSIGN_OR_RETURN(choice.configs[family], pick_config(*find_family(family)->kernel(target.backend), step, pick, random, target));
+    return {};
+  };
+  FSA_RETURN_IF_ERROR(add(variant->main, Json::object()));
+  const Json main_config = choice.configs[variant->main];
+  for (const std::string& family : variant->families)
+    if (family != variant->main) FSA_RETURN_IF_ERROR(add(family, main_config));
+  return choice;
+}
+
+}  // namespace fsa::test

@@ -1,0 +1,3 @@
+#include "tests/families/conformance.h"
+
+const char* fsa::test::device_under_test() { return "cuda:0"; }

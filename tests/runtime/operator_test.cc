@@ -1,0 +1,86 @@
+#include "runtime/operator.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/selected_plan.h"
+#include "runtime/tuning.h"
+
+namespace fsa {
+namespace {
+
+Json problem(int group = 4) {
+  return to_problem_json({.head_dim = 64, .head_dim_v = 64, .heads_q = 2 * group, .heads_kv = 2, .topk = 4, .total_q = 512, .total_k = 512}).value();
+}
+
+Target target(std::string_view name) { return Target::parse(name).value(); }
+
+TEST(Operator, EveryVariantChainsOnEveryTarget) {
+  const Operator& op = selected_attention_operator();
+  for (const std::string& name : Target::known())
+    for (const ChainVariant& variant : op.variants(target(name).backend)) {
+      const auto steps = make_chain(op, problem(), {.variant = variant.name}, target(name));
+      ASSERT_TRUE(steps.ok()) << name << " " << variant.name << ": " << steps.error().message();
+      EXPECT_EQ(steps->size(), variant.families.size());
+    }
+}
+
+TEST(Operator, TheKernelsAroundTheMainOneFollowItsConfig) {
+  const Operator& op = selected_attention_operator();
+  Choice choice{.variant = "block_major"};
+  choice.configs["selected_block_major"] = {{"partial", "bf16"}};
+  const auto steps = make_chain(op, problem(), choice, target("sm_90a"));
+  ASSERT_TRUE(steps.ok()) << steps.error().message();
+  for (const ChainStep& step : *steps)
+    if (step.kernel->family() != "selected_block_major") {
+      EXPECT_EQ(step.problem.at("partial"), "bf16");
+      EXPECT_EQ(step.problem.at("item_tokens"), (*steps)[1].config.at("item_tokens"));
+    }
+}
+
+TEST(Operator, AnUnknownVariantListsThoseThereAre) {
+  const auto steps = make_chain(selected_attention_operator(), problem(), {.variant = "diagonal"}, target("sm_80"));
+  ASSERT_FALSE(steps.ok());
+  EXPECT_EQ(steps.error().kind, ErrorKind::kNotFound);
+  EXPECT_NE(steps.error().supported.find("query_major"), std::string::npos);
+}
+
+TEST(Operator, AConfigOfAnotherLibraryVersionIsRefusedByName) {
+  Choice choice{.variant = "query_major"};
+  choice.configs["selected_query_major"] = {{"lanes_of_the_future", 3}};
+  const auto steps = make_chain(selected_attention_operator(), problem(), choice, target("sm_80"));
+  ASSERT_FALSE(steps.ok());
+  EXPECT_NE(steps.error().message().find("lanes_of_the_future"), std::string::npos);
+}
+
+TEST(Operator, ChoicesRoundTripThroughJson) {
+  Choice choice{.variant = "block_major"};
+  choice.configs["block_index"] = Json::object();
+  const auto back = Choice::from_json(choice.to_json());
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back->to_json(), choice.to_json());
+  EXPECT_FALSE(Choice::from_json(Json("block_major")).ok());
+  EXPECT_FALSE(Choice::from_json(Json{{"variant", 3}}).ok());
+}
+
+TEST(Operator, TheSearchSpaceStartsWithTheDefaultVariantAndHoldsEveryLoopOrder) {
+  const Operator& op = selected_attention_operator();
+  for (const char* name : {"sm_90a", "x86-64-v4", "x86-64-v3"})
+    for (int group : {1, 4}) {
+      const tuner::Space space = tuning_space(op, problem(group), target(name));
+      ASSERT_EQ(space.variants.size(), op.variants(target(name).backend).size());
+      EXPECT_EQ(space.variants.front().name, op.default_variant(problem(group), target(name)));
+      for (const tuner::Variant& variant : space.variants) EXPECT_FALSE(variant.stages.empty());
+    }
+}
+
+TEST(Problem, HeadsThatDoNotDivideAreRefused) {
+  const auto json = to_problem_json({.heads_q = 6, .heads_kv = 4});
+  ASSERT_FALSE(json.ok());
+  EXPECT_EQ(json.error().kind, ErrorKind::kInvalidArgument);
+  EXPECT_NE(json.error().message().find("heads_q is 6 and heads_kv is 4"), std::string::npos);
+}
+
+TEST(Problem, AZeroScaleBecomesTheNaturalOne) { EXPECT_FLOAT_EQ(problem().at("scale").get<float>(), 0.125f); }
+
+}  // namespace
+}  // namespace fsa
