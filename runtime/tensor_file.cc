@@ -34,8 +34,8 @@ struct Expected {
   const char* text;
 };
 constexpr Expected kQ{"q", 3, false, "BF16, F16 or F32 [Tq, Hq, D]"}, kK{"k", 3, false, "the dtype of q, [Tk, Hkv, D]"},
-    kV{"v", 3, false, "the dtype of q, [Tk, Hkv, Dv]"}, kBlocks{"block_indices", 3, true, "I32 [Hkv, Tq, T]"}, kCuQ{"cu_q", 1, true, "I32 [B+1]"},
-    kCuK{"cu_k", 1, true, "I32 [B+1]"};
+    kV{"v", 3, false, "the dtype of q, [Tk, Hkv, Dv]"}, kBlocks{"block_indices", 3, true, "I32 [Hkv, Tq, T]"},
+    kCuQ{"cu_q", 1, true, "I32 [B+1]"}, kCuK{"cu_k", 1, true, "I32 [B+1]"};
 
 std::string remedy_for(const Expected& e, bool right_dtype) {
   if (right_dtype) return "the names and shapes are those of `fsa sample`";
@@ -65,7 +65,8 @@ Result<void> read_metadata(const SafetensorsFile& file, SelectedAttentionProblem
   const auto& metadata = file.metadata();
   const auto block_size = metadata.find("block_size");
   if (block_size == metadata.end())
-    return bad_input(file, "the metadata has no 'block_size'", "the number of keys per block, as text", "add it to the file's __metadata__");
+    return bad_input(file, "the metadata has no 'block_size'", "the number of keys per block, as text",
+                     "add it to the file's __metadata__");
   FSA_ASSIGN_OR_RETURN(problem.block_size, parse_number<int>(file, "block_size", block_size->second, "a positive whole number"));
   if (const auto scale = metadata.find("scale"); scale != metadata.end()) {
     FSA_ASSIGN_OR_RETURN(problem.scale, parse_number<float>(file, "scale", scale->second, "a positive number"));
@@ -74,7 +75,8 @@ Result<void> read_metadata(const SafetensorsFile& file, SelectedAttentionProblem
 }
 
 /// A tensor must be of the given shape and dtype, which follow from q, k and v.
-Result<void> check_fit(const SafetensorsFile& file, const Expected& expected, const TensorView& tensor, DType dtype, std::initializer_list<std::int64_t> shape) {
+Result<void> check_fit(const SafetensorsFile& file, const Expected& expected, const TensorView& tensor, DType dtype,
+                       std::initializer_list<std::int64_t> shape) {
   const TensorView wanted = TensorView::contiguous(nullptr, dtype, shape);
   if (tensor.dtype == wanted.dtype && tensor.shape == wanted.shape) return {};
   return bad_input(file, fmt::format("{} is {}", expected.name, tensor.describe()),
@@ -85,7 +87,8 @@ Result<void> check_fits(const SafetensorsFile& file, const SelectedInput& in) {
   const TensorView &q = in.q.view(), &k = in.k.view(), &v = in.v.view();
   FSA_RETURN_IF_ERROR(check_fit(file, kK, k, q.dtype, {k.shape[0], k.shape[1], q.shape[2]}));
   FSA_RETURN_IF_ERROR(check_fit(file, kV, v, q.dtype, {k.shape[0], k.shape[1], v.shape[2]}));
-  FSA_RETURN_IF_ERROR(check_fit(file, kBlocks, in.block_indices.view(), DType::kI32, {k.shape[1], q.shape[0], in.block_indices.view().shape[2]}));
+  FSA_RETURN_IF_ERROR(
+      check_fit(file, kBlocks, in.block_indices.view(), DType::kI32, {k.shape[1], q.shape[0], in.block_indices.view().shape[2]}));
   return check_fit(file, kCuK, in.cu_k.view(), DType::kI32, {in.cu_q.view().shape[0]});
 }
 
@@ -110,7 +113,9 @@ Result<void> read_sizes(const SafetensorsFile& file, SelectedInput& in) {
   return {};
 }
 
-std::span<const int> ints(const HostTensor& tensor) { return {static_cast<const int*>(tensor.data()), static_cast<std::size_t>(tensor.view().shape[0])}; }
+std::span<const int> ints(const HostTensor& tensor) {
+  return {static_cast<const int*>(tensor.data()), static_cast<std::size_t>(tensor.view().shape[0])};
+}
 
 /// check_cu_seqlens, with the file's name in front.
 Result<void> check_lengths(const SafetensorsFile& file, const SelectedInput& in) {
@@ -128,7 +133,9 @@ std::string container_dtype(DType dtype) {
 
 SafetensorsTensor file_tensor(std::string name, const HostTensor& tensor) {
   const TensorView& view = tensor.view();
-  return {std::move(name), container_dtype(view.dtype), {view.shape.begin(), view.shape.begin() + view.rank},
+  return {std::move(name),
+          container_dtype(view.dtype),
+          {view.shape.begin(), view.shape.begin() + view.rank},
           {static_cast<const std::byte*>(tensor.data()), tensor.bytes()}};
 }
 
@@ -171,14 +178,16 @@ Result<SelectedInput> read_selected_input(const std::string& path) {
 }
 
 Result<void> write_selected_input(const std::string& path, const SelectedInput& in) {
-  const std::vector tensors{file_tensor("q", in.q), file_tensor("k", in.k), file_tensor("v", in.v), file_tensor("block_indices", in.block_indices),
+  const std::vector tensors{file_tensor("q", in.q),       file_tensor("k", in.k),
+                            file_tensor("v", in.v),       file_tensor("block_indices", in.block_indices),
                             file_tensor("cu_q", in.cu_q), file_tensor("cu_k", in.cu_k)};
   SafetensorsMetadata metadata{{"block_size", fmt::format("{}", in.problem.block_size)}, {"topk", fmt::format("{}", in.problem.topk)}};
   if (in.problem.scale > 0) metadata["scale"] = fmt::format("{}", in.problem.scale);
   return write_safetensors(path, tensors, metadata);
 }
 
-Result<void> write_selected_output(const std::string& path, const TensorView& o, const TensorView& lse, const std::map<std::string, std::string>& metadata) {
+Result<void> write_selected_output(const std::string& path, const TensorView& o, const TensorView& lse,
+                                   const std::map<std::string, std::string>& metadata) {
   const HostTensor o_f32 = to_f32(o), lse_f32 = to_f32(lse);
   const std::vector tensors{file_tensor("o_sel", o_f32), file_tensor("lse_sel", lse_f32)};
   return write_safetensors(path, tensors, {metadata.begin(), metadata.end()});

@@ -40,6 +40,22 @@ class BlockRun {
     engine_.pack(source(s, block), visible_keys(last_token));
   }
 
+  /// Fetches keys [first, first + count) of block `block` of `s` into the second-level cache; returns where to go on.
+  FSA_INLINE int prefetch(const Sequence& s, int block, int first, int count) const {
+    constexpr int kLine = 64, kForReading = 0, kSecondLevel = 2;
+    const BlockSource ahead = source(s, block);
+    const int bytes = static_cast<int>(bytes_of(shape().element)), left = s.k_end - s.k_begin - block * shape().block_size;
+    const int most = left < shape().block_size ? left : shape().block_size, end = first + count < most ? first + count : most;
+#pragma clang loop unroll(disable)
+    for (int key = first; key < end; ++key) {
+#pragma clang loop unroll(disable)
+      for (int i = 0; i < shape().head_dim * bytes; i += kLine) __builtin_prefetch(ahead.k + key * ahead.k_stride + i, kForReading, kSecondLevel);
+#pragma clang loop unroll(disable)
+      for (int i = 0; i < shape().head_dim_v * bytes; i += kLine) __builtin_prefetch(ahead.v + key * ahead.v_stride + i, kForReading, kSecondLevel);
+    }
+    return end;
+  }
+
   /// Adds query head `h` of `token`, which must see the open block, to a tile.
   FSA_INLINE void add(TileRows& rows, int token, int h, float* state) {
     const long offset = token * x_.q_stride.token + query_head(h) * x_.q_stride.head;

@@ -17,14 +17,18 @@ class Chunk {
     for (int row = 0; row < rows; ++row) run_.engine().init_state(states_ + static_cast<long>(row) * state_floats(Kernel::tile()));
   }
 
-  /// Attends block `block` of sequence `s` for `count` tokens, ascending, all of which see it.
-  FSA_INLINE void attend(const Sequence& s, int block, const int* tokens, int count) {
+  /// Attends block `block` of sequence `s` for `count` tokens, ascending, all of which see it. Meanwhile the keys of block
+  /// `next` (negative: none), which the caller will attend after it, are fetched, a share with every tile.
+  FSA_INLINE void attend(const Sequence& s, int block, int next, const int* tokens, int count) {
     run_.open(s, block, tokens[count - 1]);
+    const int share = ceil_div(Kernel::tile().shape.block_size, ceil_div(count * group(), kTileRows));
+    int fetched = 0;
     int entry = 0, h = 0;
     while (entry < count) {
       TileRows rows;
       for (; rows.count < kTileRows && entry < count; h + 1 < group() ? ++h : (++entry, h = 0))
         run_.add(rows, tokens[entry], h, state(tokens[entry], h));
+      if (next >= 0) fetched = run_.prefetch(s, next, fetched, share);
       run_.engine().attend(rows);
     }
   }

@@ -16,7 +16,7 @@ FSA_INLINE F32x16 multiply_add(Math math, float a, F32x16 b, F32x16 sum) {
 
 /// acc[r][c] += sum over k < depth of a[r * stride + k] * b[k][c]. `depth` is a multiple of 4; `a` counts in words.
 FSA_INLINE void multiply_panel(Math math, int rows, int width, int depth, const float* a, int stride, const float* b, Accumulators& acc) {
-  constexpr int kStep = 4;
+  constexpr int kStep = 2;
 #pragma clang loop unroll(disable)
   for (int k = 0; k < depth; k += kStep) {
     FSA_UNROLL

@@ -29,6 +29,7 @@ class TileEngine {
 
   /// A state that has seen no key.
   FSA_INLINE void init_state(float* state) const {
+#pragma clang loop unroll(disable)
     for (int i = 0; i < state_reference(t()); i += kLanes) store(state + i, splat(0));
     state[state_reference(t())] = state[state_max(t())] = -kInfinity;
   }
@@ -44,6 +45,7 @@ class TileEngine {
 
   /// Folds the packed block into the states of the tile's rows.
   FSA_INLINE void attend(TileRows& rows) {
+#pragma clang loop unroll(disable) vectorize(disable)
     for (int r = rows.count; r < kTileRows; ++r) rows.state[r] = spare();
     score(rows);
     mask(rows);
@@ -143,6 +145,7 @@ class TileEngine {
     FSA_UNROLL
     for (int i = 1; i < kLanes / 2; ++i) highest = max(highest, top[i]);
     alignas(64) float before[kLanes], running[kLanes];
+#pragma clang loop unroll(disable) vectorize(disable)
     for (int i = 0; i < kLanes; ++i) {
       before[i] = rows.state[first + i][state_reference(t())];
       running[i] = rows.state[first + i][state_max(t())];
@@ -152,6 +155,7 @@ class TileEngine {
     store(correction, exp2(load<F32x16>(before) - now));
     store(reference, now);
     store(running, now_running);
+#pragma clang loop unroll(disable) vectorize(disable)
     for (int i = 0; i < kLanes; ++i) {
       rows.state[first + i][state_reference(t())] = reference[i];
       rows.state[first + i][state_max(t())] = running[i];

@@ -1,5 +1,6 @@
 #pragma once
 // Owns what the host descriptors of the CUDA kernels share: tensor specs, strides and sizes. Host only.
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -34,6 +35,13 @@ inline const std::vector<EnumName>& partial_names() {
   return names;
 }
 
+/// Registers that a lane may have when `blocks` thread blocks of `threads` share a multiprocessor: warps are dealt to four
+/// partitions with a quarter of the registers each.
+inline int register_cap(int threads, int blocks, const Target& target) {
+  const int warps_per_partition = std::max(1, (threads / 32 * blocks + 3) / 4);
+  return std::min(255, target.cuda.registers_per_sm / 4 / (32 * warps_per_partition) / 8 * 8);
+}
+
 /// Strides of a [token, head, dim] tensor.
 inline RowStrides row_strides(const TensorView& tensor) { return {tensor.stride[0], tensor.stride[1]}; }
 
@@ -42,7 +50,15 @@ T* pointer(const TensorView& tensor) {
   return static_cast<T*>(tensor.data);
 }
 
-/// A grid in x; empty where the problem has no query.
+/// A tunable's values, ascending, with the default's among them: the space that a tuner searches then holds the default.
+inline std::vector<std::int64_t> values_with(std::vector<std::int64_t> values, std::int64_t chosen) {
+  values.push_back(chosen);
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  return values;
+}
+
+/// A launch of one row of thread blocks.
 inline Launch launch(std::string symbol, std::int64_t blocks, int threads, std::size_t smem) {
   return {.symbol = std::move(symbol),
           .grid = {static_cast<std::uint32_t>(blocks), 1, 1},

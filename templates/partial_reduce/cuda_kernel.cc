@@ -32,9 +32,9 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
   if (c.warps < 1 || c.warps > 16) return fmt::format("warps is {}, not 1 to 16", c.warps);
   if (c.passes < 1 || c.passes > 8) return fmt::format("passes is {}, not 1 to 8", c.passes);
   if (c.loads < 1 || c.loads > 16) return fmt::format("loads is {}, not 1 to 16", c.loads);
-  const int cap = target.cuda.registers_per_sm / (c.threads() * c.blocks) / 8 * 8;
   if (c.blocks < 1 || c.threads() * c.blocks > target.cuda.max_threads_per_sm)
     return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
+  const int cap = cuda::register_cap(c.threads(), c.blocks, target);
   if (resources(p, c).registers > cap) return fmt::format("its loads in flight need {} registers of {}", resources(p, c).registers, cap);
   return {};
 }

@@ -24,10 +24,6 @@ int registers(const SelectedShape& s, const Config& c) {
   return std::max(scores + 8 * c.row_tiles + 60, scores / 2 + outputs + 48);
 }
 
-int register_cap(const Config& c, const Target& target) {
-  return std::min(255, target.cuda.registers_per_sm / (c.threads() * c.blocks) / 8 * 8);
-}
-
 bool fits(const SelectedShape& s, const Config& c, const Target& target) {
   const auto bytes = static_cast<std::size_t>(c.smem_bytes(s));
   return bytes <= target.cuda.smem_per_block && (bytes + 1024) * static_cast<std::size_t>(c.blocks) <= target.cuda.smem_per_sm;
@@ -79,10 +75,15 @@ Config Cuda::default_config(const Problem& p, const Target& target) {
   return c;
 }
 
-std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target&) {
+std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& target) {
   const auto& f = config_fields();
-  const int items = default_item_tokens(p);
-  return {{f[0], {4, 8}}, {f[1], {1, 2}}, {f[2], {1, 2}}, {f[3], {1, 2, 3, 4}}, {f[4], {1}}, {f[5], {std::max(64, items / 2), items}}};
+  const Config c = default_config(p, target);
+  return {{f[0], cuda::values_with({4, 8}, c.warps)},
+          {f[1], {1, 2}},
+          {f[2], {1, 2}},
+          {f[3], {1, 2, 3, 4}},
+          {f[4], {c.v_splits}},
+          {f[5], cuda::values_with({std::max(64, c.item_tokens / 32 * 16)}, c.item_tokens)}};
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
@@ -94,8 +95,8 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
     return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
   if (c.v_splits < 1 || c.v_splits > 8) return fmt::format("v_splits is {}, not 1 to 8", c.v_splits);
   if (c.item_tokens < 16 || c.item_tokens % 16 != 0) return fmt::format("item_tokens is {}, not a multiple of 16", c.item_tokens);
-  if (registers(s, c) > register_cap(c, target))
-    return fmt::format("it needs about {} registers of {}", registers(s, c), register_cap(c, target));
+  const int cap = cuda::register_cap(c.threads(), c.blocks, target);
+  if (registers(s, c) > cap) return fmt::format("it needs about {} registers of {}", registers(s, c), cap);
   if (!fits(s, c, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
   return {};
 }

@@ -46,6 +46,11 @@ class ChunkLists {
 
   FSA_INLINE const int* tokens(int block) const { return tokens_ + offsets_[block]; }
   FSA_INLINE int count(int block) const { return offsets_[block + 1] - offsets_[block]; }
+  /// The first block from `block` on that has a list; -1 when none has.
+  FSA_INLINE int next(int block, int blocks) const {
+    while (block < blocks && count(block) == 0) ++block;
+    return block < blocks ? block : -1;
+  }
 
  private:
   static int block_size() { return fsa_constants.shape.block_size; }
@@ -86,8 +91,10 @@ FSA_INLINE void run_in_place(const Params& p, long item, float* scratch) {
   chunk.init();
   cpu::for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, begin, end, [&](const Sequence& sequence, int first, int last) FSA_INLINE_LAMBDA {
     const int blocks = lists.build(sequence, first, last);
-    for (int j = 0; j < blocks; ++j)
-      if (lists.count(j) > 0) chunk.attend(sequence, j, lists.tokens(j), lists.count(j));
+    for (int j = lists.next(0, blocks), next; j >= 0; j = next) {
+      next = lists.next(j + 1, blocks);
+      chunk.attend(sequence, j, next, lists.tokens(j), lists.count(j));
+    }
   });
   chunk.store_outputs();
 }

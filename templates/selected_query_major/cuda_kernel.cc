@@ -11,11 +11,10 @@ namespace {
 
 /// Registers a lane needs: outputs, scores of its slice with what they turn into, and addresses. What ptxas spills below is
 /// excluded by this, with the constants found by compiling for every target.
-int registers(const SelectedShape& s, const Config& c) { return Config::v_columns(s) / 2 + c.keys / c.warps_k + 64; }
+int registers(const SelectedShape& s, const Config& c) { return Config::v_columns(s) / 2 + c.keys / c.warps_k + 80; }
 
-int register_cap(const Config& c, const Target& target) {
-  return std::min(255, target.cuda.registers_per_sm / (c.threads() * c.blocks) / 8 * 8);
-}
+/// For compute capability 10 and later ptxas loads further ahead, and spills unless it has registers for that too.
+int registers_ahead(const Config& c, const Target& target) { return target.cuda.major >= 10 ? c.keys / c.warps_k + 15 : 0; }
 
 bool fits(const SelectedShape& s, const Config& c, const Target& target) {
   const auto bytes = static_cast<std::size_t>(c.smem_bytes(s));
@@ -55,14 +54,15 @@ Config Cuda::default_config(const Problem& p, const Target& target) {
               invalid_reason(p, c, target).empty())
             return c;
         }
-  c.keys = 16, c.warps_k = 1, c.stages = 1, c.blocks = 1;
+  c.warps_m = 1, c.keys = 16, c.warps_k = 1, c.stages = 1, c.blocks = 1;
   return c;
 }
 
-std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target&) {
+std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& target) {
   const auto& f = config_fields();
-  return {{f[0], {1, 2, 4, 8, 16}},        {f[1], {1, 2, 4}}, {f[2], {1, 2, 4}},
-          {f[3], step_keys(p.block_size)}, {f[4], {2, 3}},    {f[5], {1, 2, 3}}};
+  const Config c = default_config(p, target);
+  return {{f[0], {1, 2, 4, 8, 16}},        {f[1], cuda::values_with({1, 2, 4}, c.warps_m)}, {f[2], cuda::values_with({1, 2, 4}, c.warps_k)},
+          {f[3], step_keys(p.block_size)}, {f[4], cuda::values_with({2, 3}, c.stages)},     {f[5], {1, 2, 3}}};
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
@@ -80,8 +80,8 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
   if (c.threads() < c.tokens) return "a thread looks up one query";
   if (c.blocks < 1 || c.threads() * c.blocks > target.cuda.max_threads_per_sm)
     return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
-  if (registers(s, c) > register_cap(c, target))
-    return fmt::format("it needs about {} registers of {}", registers(s, c), register_cap(c, target));
+  const int needed = registers(s, c) + registers_ahead(c, target), cap = cuda::register_cap(c.threads(), c.blocks, target);
+  if (needed > cap) return fmt::format("it needs about {} registers of {}", needed, cap);
   if (!fits(s, c, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
   return {};
 }

@@ -36,6 +36,12 @@ FSA_INLINE int collect(const Params& p, const Sequence& s, int head, int first, 
   return blocks;
 }
 
+/// The first block from `block` on that some token sees; -1 when there is none.
+FSA_INLINE int next_block(const Set* members, int block, int blocks) {
+  while (block < blocks && !members[block]) ++block;
+  return block < blocks ? block : -1;
+}
+
 /// Writes the tokens of a set, ascending; returns how many.
 FSA_INLINE int expand(Set set, int first, int* tokens) {
   int count = 0;
@@ -61,8 +67,10 @@ extern "C" void kernel_entry(const Params* params, long item, void* memory) {
   cpu::for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, begin, end, [&](const Sequence& s, int first, int last) FSA_INLINE_LAMBDA {
     const int blocks = collect(p, s, head, first, last, members);
     int tokens[kMaxTokens];
-    for (int j = 0; j < blocks; ++j)
-      if (members[j]) chunk.attend(s, j, tokens, expand(members[j], first, tokens));
+    for (int j = next_block(members, 0, blocks), next; j >= 0; j = next) {
+      next = next_block(members, j + 1, blocks);
+      chunk.attend(s, j, next, tokens, expand(members[j], first, tokens));
+    }
   });
   chunk.store_outputs();
 }

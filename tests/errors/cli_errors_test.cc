@@ -17,7 +17,8 @@ std::vector<std::string> run_args(const std::string& input) { return {"run", "--
 void expect_refused(const CliResult& result, int exit_code, std::initializer_list<std::string_view> parts) {
   EXPECT_EQ(result.exit_code, exit_code) << result.err;
   EXPECT_EQ(result.out, "");
-  for (const std::string_view part : parts) EXPECT_NE(result.err.find(part), std::string::npos) << "'" << part << "' is not in: " << result.err;
+  for (const std::string_view part : parts)
+    EXPECT_NE(result.err.find(part), std::string::npos) << "'" << part << "' is not in: " << result.err;
   // Nothing is left behind: neither the output nor a temporary file beside it.
   for (const auto& entry : std::filesystem::directory_iterator(test_folder())) {
     const std::string name = entry.path().filename().string();
@@ -65,7 +66,8 @@ TEST(CliErrors, BlockIndicesOfTheWrongShape) {
 }
 
 TEST(CliErrors, AnUnknownPresetListsTheKnownOnes) {
-  for (const char* command : {"tune", "inspect"}) expect_refused(run_cli({command, "--preset", "llama9"}), 6, {"llama9", "llama3-8b", "qwen2.5-32b"});
+  for (const char* command : {"tune", "inspect"})
+    expect_refused(run_cli({command, "--preset", "llama9"}), 6, {"llama9", "llama3-8b", "qwen2.5-32b"});
 }
 
 TEST(CliErrors, NoShapeAtAllSaysWhatToGive) { expect_refused(run_cli({"tune"}), 2, {"--preset"}); }
@@ -88,11 +90,13 @@ TEST(CliErrors, ACacheFolderThatCannotBeWritten) {
 }
 
 TEST(CliErrors, AnOutputThatCannotBeWritten) {
-  expect_refused(run_cli({"run", "--input", sample_input(), "--output", "/nonexistent/out.safetensors", "--quiet"}), 7, {"/nonexistent/out.safetensors"});
+  expect_refused(run_cli({"run", "--input", sample_input(), "--output", "/nonexistent/out.safetensors", "--quiet"}), 7,
+                 {"/nonexistent/out.safetensors"});
 }
 
 TEST(CliErrors, NoGpuForADeviceThatNamesOne) {
-  const CliResult result = run_cli({"run", "--device", "cuda:0", "--input", sample_input(), "--output", output()}, {{"CUDA_VISIBLE_DEVICES", ""}});
+  const CliResult result =
+      run_cli({"run", "--device", "cuda:0", "--input", sample_input(), "--output", output()}, {{"CUDA_VISIBLE_DEVICES", ""}});
   expect_refused(result, 4, {"cpu"});
 }
 

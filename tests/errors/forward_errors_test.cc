@@ -19,8 +19,16 @@ constexpr float kUntouched = 7;
 const Result<SelectedAttentionPlan>& plan() {
   static const auto made = []() -> Result<SelectedAttentionPlan> {
     FSA_ASSIGN_OR_RETURN(const Engine engine, Engine::create("cpu", {.use_cache = false}));
-    FSA_ASSIGN_OR_RETURN(const Json problem, to_problem_json({.dtype = DType::kF32, .head_dim = kDim, .head_dim_v = kDim, .heads_q = kHeadsQ, .heads_kv = kHeadsKv,
-                                                              .block_size = 32, .topk = kTopk, .num_seqs = 2, .total_q = kTokens, .total_k = kTokens}));
+    FSA_ASSIGN_OR_RETURN(const Json problem, to_problem_json({.dtype = DType::kF32,
+                                                              .head_dim = kDim,
+                                                              .head_dim_v = kDim,
+                                                              .heads_q = kHeadsQ,
+                                                              .heads_kv = kHeadsKv,
+                                                              .block_size = 32,
+                                                              .topk = kTopk,
+                                                              .num_seqs = 2,
+                                                              .total_q = kTokens,
+                                                              .total_k = kTokens}));
     // The variant that needs a workspace, so that there is one to get wrong.
     FSA_ASSIGN_OR_RETURN(auto impl, engine.impl()->plan(problem, Choice{.variant = "block_major_partials"}));
     return SelectedAttentionPlan(std::move(impl));
@@ -32,13 +40,26 @@ const Result<SelectedAttentionPlan>& plan() {
 class ForwardErrors : public testing::Test {
  protected:
   ForwardErrors()
-      : q(DType::kF32, {kTokens, kHeadsQ, kDim}), k(DType::kF32, {kTokens, kHeadsKv, kDim}), v(DType::kF32, {kTokens, kHeadsKv, kDim}),
-        blocks(DType::kI32, {kHeadsKv, kTokens, kTopk}), cu_q(DType::kI32, {3}), cu_k(DType::kI32, {3}), o(DType::kF32, {kTokens, kHeadsQ, kDim}),
-        lse(DType::kF32, {kHeadsQ, kTokens}), scratch(DType::kF32, {static_cast<std::int64_t>(plan() ? plan()->workspace_bytes() : 0) / 4 + 128}) {
+      : q(DType::kF32, {kTokens, kHeadsQ, kDim}),
+        k(DType::kF32, {kTokens, kHeadsKv, kDim}),
+        v(DType::kF32, {kTokens, kHeadsKv, kDim}),
+        blocks(DType::kI32, {kHeadsKv, kTokens, kTopk}),
+        cu_q(DType::kI32, {3}),
+        cu_k(DType::kI32, {3}),
+        o(DType::kF32, {kTokens, kHeadsQ, kDim}),
+        lse(DType::kF32, {kHeadsQ, kTokens}),
+        scratch(DType::kF32, {static_cast<std::int64_t>(plan() ? plan()->workspace_bytes() : 0) / 4 + 128}) {
     set_lengths(cu_q, {0, 24, kTokens});
     set_lengths(cu_k, {0, 24, kTokens});
     std::fill_n(static_cast<float*>(o.data()), o.view().num_elements(), kUntouched);
-    tensors = {.q = q.view(), .k = k.view(), .v = v.view(), .block_indices = blocks.view(), .cu_q = cu_q.view(), .cu_k = cu_k.view(), .o = o.view(), .lse = lse.view()};
+    tensors = {.q = q.view(),
+               .k = k.view(),
+               .v = v.view(),
+               .block_indices = blocks.view(),
+               .cu_q = cu_q.view(),
+               .cu_k = cu_k.view(),
+               .o = o.view(),
+               .lse = lse.view()};
     auto address = reinterpret_cast<std::uintptr_t>(scratch.data());
     workspace = {reinterpret_cast<void*>((address + 255) / 256 * 256), plan() ? plan()->workspace_bytes() : 0};
   }
@@ -87,7 +108,8 @@ TEST_F(ForwardErrors, QueriesOfAnotherTypeThanThePlans) {
 }
 
 TEST_F(ForwardErrors, AMisalignedPointerInEveryTensor) {
-  for (auto member : {&SelectedAttentionTensors::q, &SelectedAttentionTensors::k, &SelectedAttentionTensors::v, &SelectedAttentionTensors::o}) {
+  for (auto member :
+       {&SelectedAttentionTensors::q, &SelectedAttentionTensors::k, &SelectedAttentionTensors::v, &SelectedAttentionTensors::o}) {
     const TensorView before = tensors.*member;
     (tensors.*member).data = static_cast<char*>(before.data) + 4;
     expect_refused({"misaligned", "16-byte"});
@@ -98,8 +120,9 @@ TEST_F(ForwardErrors, AMisalignedPointerInEveryTensor) {
 }
 
 TEST_F(ForwardErrors, ANullPointerInEveryTensor) {
-  for (auto member : {&SelectedAttentionTensors::q, &SelectedAttentionTensors::k, &SelectedAttentionTensors::v, &SelectedAttentionTensors::block_indices,
-                      &SelectedAttentionTensors::cu_q, &SelectedAttentionTensors::cu_k, &SelectedAttentionTensors::o, &SelectedAttentionTensors::lse}) {
+  for (auto member :
+       {&SelectedAttentionTensors::q, &SelectedAttentionTensors::k, &SelectedAttentionTensors::v, &SelectedAttentionTensors::block_indices,
+        &SelectedAttentionTensors::cu_q, &SelectedAttentionTensors::cu_k, &SelectedAttentionTensors::o, &SelectedAttentionTensors::lse}) {
     const TensorView before = tensors.*member;
     (tensors.*member).data = nullptr;
     expect_refused({"null pointer"});
@@ -128,8 +151,10 @@ TEST_F(ForwardErrors, AWorkspaceThatIsTooSmallNullOrMisaligned) {
 }
 
 TEST_F(ForwardErrors, SequenceLengthsThatDecreaseOverrunOrStartLate) {
-  const std::pair<std::vector<int>, std::string_view> spoilt[] = {
-      {{0, kTokens + 8, kTokens}, "decreases from 72 to 64"}, {{0, 24, kTokens + 1}, "ends at 65"}, {{0, 24, kTokens - 1}, "ends at 63"}, {{1, 24, kTokens}, "starts at 1"}};
+  const std::pair<std::vector<int>, std::string_view> spoilt[] = {{{0, kTokens + 8, kTokens}, "decreases from 72 to 64"},
+                                                                  {{0, 24, kTokens + 1}, "ends at 65"},
+                                                                  {{0, 24, kTokens - 1}, "ends at 63"},
+                                                                  {{1, 24, kTokens}, "starts at 1"}};
   for (const auto& [sums, text] : spoilt) {
     set_lengths(cu_k, sums);
     expect_refused({"cu_k", text});

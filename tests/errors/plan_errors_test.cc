@@ -11,7 +11,15 @@ namespace fsa::test {
 namespace {
 
 SelectedAttentionProblem sound() {
-  return {.dtype = DType::kF32, .head_dim = 64, .head_dim_v = 64, .heads_q = 4, .heads_kv = 2, .block_size = 32, .topk = 4, .total_q = 64, .total_k = 64};
+  return {.dtype = DType::kF32,
+          .head_dim = 64,
+          .head_dim_v = 64,
+          .heads_q = 4,
+          .heads_kv = 2,
+          .block_size = 32,
+          .topk = 4,
+          .total_q = 64,
+          .total_k = 64};
 }
 
 class PlanErrors : public testing::Test {
@@ -33,20 +41,26 @@ TEST_F(PlanErrors, TheSoundProblemPlans) { ASSERT_TRUE(plan(sound()).ok()) << pl
 
 TEST_F(PlanErrors, AnUnsupportedHeadDimSaysWhatToPadTo) {
   for (const int dim : {0, 8, 20, 65, 264, -64}) {
-    expect_user_error(plan_with(&SelectedAttentionProblem::head_dim, dim), ErrorKind::kUnsupported, {"head_dim is " + std::to_string(dim), "16 to 256", "pad"});
-    expect_user_error(plan_with(&SelectedAttentionProblem::head_dim_v, dim), ErrorKind::kUnsupported, {"head_dim_v is " + std::to_string(dim), "16 to 256"});
+    expect_user_error(plan_with(&SelectedAttentionProblem::head_dim, dim), ErrorKind::kUnsupported,
+                      {"head_dim is " + std::to_string(dim), "16 to 256", "pad"});
+    expect_user_error(plan_with(&SelectedAttentionProblem::head_dim_v, dim), ErrorKind::kUnsupported,
+                      {"head_dim_v is " + std::to_string(dim), "16 to 256"});
   }
 }
 
 TEST_F(PlanErrors, QueryHeadsMustBeAMultipleOfKeyHeads) {
   for (const int heads : {3, 1, 0, -2})
-    expect_user_error(plan_with(&SelectedAttentionProblem::heads_q, heads), ErrorKind::kInvalidArgument, {"heads_q is " + std::to_string(heads), "multiple of heads_kv"});
-  for (const int heads : {3, 0, -1}) expect_user_error(plan_with(&SelectedAttentionProblem::heads_kv, heads), ErrorKind::kInvalidArgument, {"heads_kv"});
+    expect_user_error(plan_with(&SelectedAttentionProblem::heads_q, heads), ErrorKind::kInvalidArgument,
+                      {"heads_q is " + std::to_string(heads), "multiple of heads_kv"});
+  for (const int heads : {3, 0, -1})
+    expect_user_error(plan_with(&SelectedAttentionProblem::heads_kv, heads), ErrorKind::kInvalidArgument, {"heads_kv"});
 }
 
 TEST_F(PlanErrors, BlockSizeAndTopkHaveLimits) {
-  for (const int size : {0, 8, 40, 144, -32}) expect_user_error(plan_with(&SelectedAttentionProblem::block_size, size), ErrorKind::kUnsupported, {"block_size", "16 to 128"});
-  for (const int topk : {0, 65, -1}) expect_user_error(plan_with(&SelectedAttentionProblem::topk, topk), ErrorKind::kUnsupported, {"topk", "1 to 64"});
+  for (const int size : {0, 8, 40, 144, -32})
+    expect_user_error(plan_with(&SelectedAttentionProblem::block_size, size), ErrorKind::kUnsupported, {"block_size", "16 to 128"});
+  for (const int topk : {0, 65, -1})
+    expect_user_error(plan_with(&SelectedAttentionProblem::topk, topk), ErrorKind::kUnsupported, {"topk", "1 to 64"});
 }
 
 TEST_F(PlanErrors, SizesBeyondTheIndexTypeAreRefused) {
@@ -55,16 +69,22 @@ TEST_F(PlanErrors, SizesBeyondTheIndexTypeAreRefused) {
   expect_user_error(plan_with(&SelectedAttentionProblem::num_seqs, -1), ErrorKind::kUnsupported, {"num_seqs"});
 }
 
-TEST_F(PlanErrors, AScaleMustBePositive) { expect_user_error(plan_with(&SelectedAttentionProblem::scale, -1.0f), ErrorKind::kUnsupported, {"scale is -1"}); }
+TEST_F(PlanErrors, AScaleMustBePositive) {
+  expect_user_error(plan_with(&SelectedAttentionProblem::scale, -1.0f), ErrorKind::kUnsupported, {"scale is -1"});
+}
 
-TEST_F(PlanErrors, IntegersAreNoElementType) { expect_user_error(plan_with(&SelectedAttentionProblem::dtype, DType::kI32), ErrorKind::kUnsupported, {"i32", "bf16"}); }
+TEST_F(PlanErrors, IntegersAreNoElementType) {
+  expect_user_error(plan_with(&SelectedAttentionProblem::dtype, DType::kI32), ErrorKind::kUnsupported, {"i32", "bf16"});
+}
 
 TEST(EngineErrors, AnUnknownDeviceListsTheKnownOnes) {
-  for (const char* name : {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"}) expect_user_error(Engine::create(name), ErrorKind::kInvalidArgument, {"cpu", "cuda:N"});
+  for (const char* name : {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"})
+    expect_user_error(Engine::create(name), ErrorKind::kInvalidArgument, {"cpu", "cuda:N"});
 }
 
 TEST(EngineErrors, AMissingOrForeignPackIsNamed) {
-  expect_user_error(Engine::create("cpu", {.pack = "/nonexistent/kernels.fsapack"}), ErrorKind::kNotFound, {"/nonexistent/kernels.fsapack"});
+  expect_user_error(Engine::create("cpu", {.pack = "/nonexistent/kernels.fsapack"}), ErrorKind::kNotFound,
+                    {"/nonexistent/kernels.fsapack"});
 }
 
 TEST(PresetErrors, AnUnknownPresetListsTheKnownOnes) {

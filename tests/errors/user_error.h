@@ -16,7 +16,8 @@ void expect_user_error(const Result<T>& result, ErrorKind kind, std::initializer
   EXPECT_EQ(to_string(error.kind), to_string(kind)) << error.message();
   EXPECT_FALSE(error.given.empty());
   EXPECT_FALSE(error.supported.empty() && error.remedy.empty()) << error.message();
-  for (const std::string_view part : parts) EXPECT_NE(error.message().find(part), std::string::npos) << "'" << part << "' is not in: " << error.message();
+  for (const std::string_view part : parts)
+    EXPECT_NE(error.message().find(part), std::string::npos) << "'" << part << "' is not in: " << error.message();
 }
 
 }  // namespace fsa::test

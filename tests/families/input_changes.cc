@@ -30,11 +30,11 @@ std::vector<bool> seen_keys(const SelectedInputs& in) {
 }
 
 void fill_row(const TensorView& t, std::int64_t token, std::int64_t head, float value) {
-  for (std::int64_t d = 0; d < t.shape[2]; ++d) store_element(t, token * t.stride[0] + head * t.stride[1] + d, value);
+  for (std::int64_t d = 0; d < t.shape[2]; ++d) reference::store_element(t, token * t.stride[0] + head * t.stride[1] + d, value);
 }
 
 void fill_all(const TensorView& t, float value) {
-  for (std::int64_t i = 0; i < t.num_elements(); ++i) store_element(t, i, value);
+  for (std::int64_t i = 0; i < t.num_elements(); ++i) reference::store_element(t, i, value);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "tests/families/selected_case.h"
 
+#include <fmt/format.h>
+
 #include <limits>
 
 #include "templates/reference/random_numbers.h"
@@ -19,9 +21,8 @@ SelectedProblem problem(Element element, int d, int dv, int group, int block_siz
 std::string_view letter(Element element) { return element == kB ? "bf16" : element == kH ? "f16" : "f32"; }
 
 SelectedCase shape_case(const SelectedProblem& p, std::int64_t sampled_rows = 0) {
-  std::string name = "g" + std::to_string(p.group) + "_d" + std::to_string(p.head_dim);
-  if (p.head_dim_v != p.head_dim) name += "_dv" + std::to_string(p.head_dim_v);
-  name += "_block" + std::to_string(p.block_size) + "_top" + std::to_string(p.topk) + "_" + std::string(letter(p.element));
+  const std::string values = p.head_dim_v != p.head_dim ? fmt::format("_dv{}", p.head_dim_v) : "";
+  const std::string name = fmt::format("g{}_d{}{}_block{}_top{}_{}", p.group, p.head_dim, values, p.block_size, p.topk, letter(p.element));
   return {.name = name, .problem = p, .sampled_rows = sampled_rows};
 }
 
@@ -63,7 +64,7 @@ std::vector<SelectedCase> sequence_cases() {
       {.name = "no_tokens", .problem = base, .options = {.lens_q = {0, 0}, .lens_k = {}}},
       {.name = "no_sequences", .problem = problem(kB, 64, 64, 2, 32, 4, 2, 0, 0)},
   };
-  for (auto& c : cases) c.name = "sequences_" + c.name;
+  for (auto& c : cases) c.name.insert(0, "sequences_");
   return cases;
 }
 
@@ -130,7 +131,7 @@ std::vector<SelectedCase> large_cases() {
   std::vector<SelectedCase> cases;
   for (int group : {1, 4, 16}) {
     auto c = shape_case(problem(kB, 128, 128, group, 64, 16, 4, 65536), 2000);
-    c.name = "tokens65536_" + c.name;
+    c.name.insert(0, "tokens65536_");
     cases.push_back(c);
   }
   return cases;

@@ -140,7 +140,7 @@ TEST_P(Kernels, CompileWithoutSpillsStackOrWarnings) {
 INSTANTIATE_TEST_SUITE_P(Targets, Kernels,
                          testing::Values(Case{"sm_80", {0, 1}}, Case{"sm_86", {0, 2}}, Case{"sm_89", {1, 2}}, Case{"sm_90a", {0, 1}},
                                          Case{"sm_100a", {0, 2}}, Case{"sm_120a", {1, 2}}),
-                         [](const auto& info) { return std::string(info.param.target); });
+                         [](const auto& parameter) { return std::string(parameter.param.target); });
 
 class DefaultKernels : public Kernels {};
 
@@ -165,7 +165,7 @@ TEST_P(DefaultKernels, CompileWhileAUserWaits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, DefaultKernels, testing::Values(Case{"sm_80", {}}, Case{"sm_90a", {}}),
-                         [](const auto& info) { return std::string(info.param.target); });
+                         [](const auto& parameter) { return std::string(parameter.param.target); });
 
 }  // namespace
 }  // namespace fsa

@@ -42,8 +42,9 @@ TEST(Readme, EveryCommandOfTheTourRuns) {
   ASSERT_GE(tour().size(), 8u);
   const std::string folder = std::filesystem::path(FSA_CLI_PATH).parent_path().string();
   for (const std::string& command : tour()) {
-    const CliResult result = run_program({"/bin/sh", "-c", fmt::format("cd '{}' && PATH='{}':$PATH && {}", test_folder().string(), folder, command)},
-                                         {{"FSA_CACHE_DIR", (test_folder() / "cache").string()}});
+    const CliResult result =
+        run_program({"/bin/sh", "-c", fmt::format("cd '{}' && PATH='{}':$PATH && {}", test_folder().string(), folder, command)},
+                    {{"FSA_CACHE_DIR", (test_folder() / "cache").string()}});
     EXPECT_EQ(result.exit_code, 0) << command << "\n" << result.err << result.out;
   }
 }
@@ -56,10 +57,13 @@ TEST(Readme, TheTourShowsEveryCommand) {
 
 TEST(Readme, TheExitCodesAreTheProgramsOwn) {
   const std::string text = read_text(FSA_README);
-  for (const cli::ExitCode& e : cli::exit_codes()) EXPECT_NE(text.find(fmt::format("| {} | {} |", e.code, e.meaning)), std::string::npos) << e.code;
+  for (const cli::ExitCode& e : cli::exit_codes())
+    EXPECT_NE(text.find(fmt::format("| {} | {} |", e.code, e.meaning)), std::string::npos) << e.code;
 }
 
-TEST(Readme, TheEnvironmentTableIsThatOfTheOptions) { EXPECT_EQ(variables_in(read_text(FSA_README)), variables_in(read_text(FSA_OPTIONS_HEADER))); }
+TEST(Readme, TheEnvironmentTableIsThatOfTheOptions) {
+  EXPECT_EQ(variables_in(read_text(FSA_README)), variables_in(read_text(FSA_OPTIONS_HEADER)));
+}
 
 TEST(Readme, EveryPresetIsNamed) {
   const std::string text = read_text(FSA_README);

@@ -2,11 +2,11 @@
 #include "fsa/engine.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
-#include <new>
 #include <thread>
 
 #include "codegen/base/json.h"
@@ -14,19 +14,7 @@
 #include "runtime/exporter.h"
 #include "runtime/tuning.h"
 #include "runtime/tuning_inputs.h"
-
-namespace {
-std::atomic<long> allocations{0};
-}
-
-// Counts every allocation of the process, so that a test can show that forward() makes none.
-void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes ? bytes : 1)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#include "tests/runtime/allocation_counter.h"
 
 namespace fsa {
 namespace {
@@ -110,9 +98,9 @@ TEST_F(EngineTest, ForwardAllocatesNothing) {
   const Engine e = engine();
   Ready ready(e, problem_);
   ASSERT_TRUE(ready.forward().ok());
-  const long before = allocations;
+  const long before = test::allocation_count();
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(ready.forward().ok());
-  EXPECT_EQ(allocations - before, 0);
+  EXPECT_EQ(test::allocation_count() - before, 0);
 }
 
 TEST_F(EngineTest, ThreadsShareAPlanWithAWorkspaceEach) {

@@ -49,7 +49,8 @@ struct Folders {
   }
 };
 
-int spawn_and_wait(std::vector<std::string> argv, std::vector<std::string> variables, const std::filesystem::path& out, const std::filesystem::path& err) {
+int spawn_and_wait(std::vector<std::string> argv, std::vector<std::string> variables, const std::filesystem::path& out,
+                   const std::filesystem::path& err) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);

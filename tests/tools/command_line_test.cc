@@ -20,7 +20,8 @@ TEST(CommandLine, EveryCommandHasExamplesTheJsonFlagAndExitCodes) {
   for (const std::string& command : kCommands) {
     const CliResult help = run_cli({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
-    for (const char* part : {"--json", "Examples:", "Exit codes:"}) EXPECT_NE(help.out.find(part), std::string::npos) << command << " " << part;
+    for (const char* part : {"--json", "Examples:", "Exit codes:"})
+      EXPECT_NE(help.out.find(part), std::string::npos) << command << " " << part;
     EXPECT_NE(help.out.find("\n  fsa " + command), std::string::npos) << command;
   }
 }
@@ -32,7 +33,8 @@ TEST(CommandLine, VersionIsTheLibrarys) {
 }
 
 TEST(CommandLine, BadUsageEndsWithTwoAndSaysWhereHelpIs) {
-  for (const std::vector<std::string>& args : {std::vector<std::string>{}, {"fly"}, {"run"}, {"run", "--repeat", "many"}, {"doctor", "--wings"}}) {
+  for (const std::vector<std::string>& args :
+       {std::vector<std::string>{}, {"fly"}, {"run"}, {"run", "--repeat", "many"}, {"doctor", "--wings"}}) {
     const CliResult result = run_cli(args);
     EXPECT_EQ(result.exit_code, 2);
     EXPECT_EQ(result.out, "");
@@ -41,7 +43,8 @@ TEST(CommandLine, BadUsageEndsWithTwoAndSaysWhereHelpIs) {
 }
 
 TEST(CommandLine, WithJsonAnErrorIsADocumentToo) {
-  const CliResult result = run_cli({"run", "--json", "--input", "/nonexistent/in.safetensors", "--output", (test_folder() / "out").string()});
+  const CliResult result =
+      run_cli({"run", "--json", "--input", "/nonexistent/in.safetensors", "--output", (test_folder() / "out").string()});
   EXPECT_EQ(result.exit_code, 6);
   EXPECT_EQ(result.json()["error"]["kind"], "not_found");
   EXPECT_NE(result.json()["error"]["given"].get<std::string>().find("/nonexistent/in.safetensors"), std::string::npos);

@@ -13,7 +13,8 @@ namespace {
 TEST(RuntimeOnly, APackRunsAndComesOutRight) {
   const char* pack = std::getenv("FSA_TEST_PACK");
   ASSERT_TRUE(pack) << "set FSA_TEST_PACK to a pack that a full build exported for the sample input, as tools/test.sh does";
-  const CliResult run = run_cli({"run", "--json", "--input", sample_input(), "--output", (test_folder() / "out").string(), "--check"}, {{"FSA_PACK", pack}});
+  const CliResult run =
+      run_cli({"run", "--json", "--input", sample_input(), "--output", (test_folder() / "out").string(), "--check"}, {{"FSA_PACK", pack}});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_EQ(run.json()["kernels"]["compiled"], 0);
   EXPECT_GT(run.json()["kernels"]["from_pack"].get<int>(), 0);

@@ -16,7 +16,8 @@ std::string bytes_of(const std::string& path) {
 
 TEST(Sample, TheRepositorysSampleIsWhatTheDocumentedCommandWrites) {
   const std::string output = (test_folder() / "sample.safetensors").string();
-  const CliResult result = run_cli({"sample", "--heads-q", "8", "--heads-kv", "2", "--head-dim", "64", "--seqlen", "512", "--topk", "6", "--output", output});
+  const CliResult result =
+      run_cli({"sample", "--heads-q", "8", "--heads-kv", "2", "--head-dim", "64", "--seqlen", "512", "--topk", "6", "--output", output});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_FALSE(bytes_of(output).empty());
   EXPECT_TRUE(bytes_of(output) == bytes_of(sample_input()));
@@ -24,7 +25,8 @@ TEST(Sample, TheRepositorysSampleIsWhatTheDocumentedCommandWrites) {
 
 TEST(Sample, DecodingAndBatchesComeOutAsAsked) {
   const std::string output = (test_folder() / "decode.safetensors").string();
-  const CliResult result = run_cli({"sample", "--preset", "llama3-8b", "--seqlen", "1k", "--queries", "1", "--num-seqs", "3", "--dtype", "f16", "--output", output});
+  const CliResult result = run_cli(
+      {"sample", "--preset", "llama3-8b", "--seqlen", "1k", "--queries", "1", "--num-seqs", "3", "--dtype", "f16", "--output", output});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const auto input = read_selected_input(output);
   ASSERT_TRUE(input.ok()) << input.error().message();

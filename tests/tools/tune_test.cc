@@ -43,7 +43,8 @@ TEST(Tune, InALogProgressIsPlainLines) {
   EXPECT_NE(tuned.err.find("tune: "), std::string::npos) << tuned.err;
   EXPECT_EQ(tuned.err.find('\r'), std::string::npos);
   EXPECT_EQ(tuned.err.find('\x1b'), std::string::npos);
-  for (const char* column : {"shape", "variant", "time", "default", "speedup", "GFLOP/s", "of peak"}) EXPECT_NE(tuned.out.find(column), std::string::npos);
+  for (const char* column : {"shape", "variant", "time", "default", "speedup", "GFLOP/s", "of peak"})
+    EXPECT_NE(tuned.out.find(column), std::string::npos);
 }
 
 TEST(Tune, NoSaveLeavesTheCacheWithoutEntries) {

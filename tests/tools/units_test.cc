@@ -7,7 +7,9 @@ namespace {
 
 using Counts = std::vector<std::int64_t>;
 
-TEST(Units, CountsAreCommaSeparatedWithBinaryUnits) { EXPECT_EQ(*parse_counts("1,8k,2K,1m", "--seqlen"), (Counts{1, 8192, 2048, 1048576})); }
+TEST(Units, CountsAreCommaSeparatedWithBinaryUnits) {
+  EXPECT_EQ(*parse_counts("1,8k,2K,1m", "--seqlen"), (Counts{1, 8192, 2048, 1048576}));
+}
 
 TEST(Units, WhatIsNoPositiveCountIsRefusedWithTheFlagsName) {
   for (const char* text : {"", "0", "-1", "8g", "k", "8k,", "1.5k", "8 k", "2147483648", "99999999999999999999", "4096m"}) {

@@ -1,5 +1,6 @@
 #pragma once
 // Owns a fictional device: an Evaluator whose true times, failures and noise a test sets, and a space to search on it.
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -49,7 +50,8 @@ class FictionalDevice final : public Evaluator {
   std::function<void()> on_work = [] {};                          ///< before each compile, run and verification
 
   int compiles = 0, samples = 0, verifications = 0;
-  double clock = 0;  ///< seconds that compiles and runs have taken
+  int largest_call = 0;  ///< samples of the largest timing call
+  double clock = 0;      ///< seconds that compiles and runs have taken
 
   std::vector<Result<CompileReport>> prepare(std::span<const Candidate> candidates, const OnPrepared& on_prepared,
                                              std::stop_token stop) override {
@@ -69,7 +71,10 @@ class FictionalDevice final : public Evaluator {
       if (crashing.contains(candidates[i].key())) return make_error(ErrorKind::kTimeout, {.given = "the worker gave no sign of life"});
       return sample(candidates[i]);
     };
-    return sample_interleaved(candidates.size(), options, run_once, stop);
+    const int before = samples;
+    std::vector<Samples> taken = sample_interleaved(candidates.size(), options, run_once, stop);
+    largest_call = std::max(largest_call, samples - before);
+    return taken;
   }
 
   Result<Verdict> verify(const Candidate& c, std::stop_token stop) override {

@@ -28,7 +28,8 @@ Result<EngineOptions> CommonFlags::compiling_options() const {
   return options;
 }
 
-CLI::App* add_command(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& purpose, std::vector<Example> examples) {
+CLI::App* add_command(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& purpose,
+                      std::vector<Example> examples) {
   CLI::App* command = app.add_subcommand(name, purpose);
   command->add_flag("--json", invocation.flags.json, "Print one JSON document on standard output");
   command->add_flag("-v,--verbose", invocation.flags.verbose, "Say more on standard error");

@@ -46,7 +46,8 @@ struct Example {
 };
 
 /// Adds a subcommand with the common flags and a help footer of examples and exit codes.
-CLI::App* add_command(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& purpose, std::vector<Example> examples);
+CLI::App* add_command(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& purpose,
+                      std::vector<Example> examples);
 
 /// {"kind","given","supported","remedy"}.
 Json error_json(const Error& error);

@@ -27,7 +27,8 @@ struct Finding {
   std::string remedy = {};
 };
 
-constexpr const char* kVariables[] = {"FSA_CACHE_DIR", "FSA_TEMPLATE_DIR", "FSA_PACK", "FSA_NVRTC_PATH", "FSA_NUM_THREADS", "FSA_NO_CACHE", "FSA_FREEZE", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES"};
+constexpr const char* kVariables[] = {"FSA_CACHE_DIR", "FSA_TEMPLATE_DIR", "FSA_PACK",       "FSA_NVRTC_PATH",      "FSA_NUM_THREADS",
+                                      "FSA_NO_CACHE",  "FSA_FREEZE",       "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES"};
 
 std::string_view to_string(Health health) {
   if (health == Health::kInfo) return "";
@@ -92,14 +93,17 @@ bool healthy(const std::vector<Finding>& findings, bool named) {
 }
 
 Outcome report(const std::vector<Finding>& findings, bool good) {
-  Outcome outcome{{{"version", library_version()}, {"healthy", good}, {"findings", Json::array()}}, "", good ? kOk : exit_code(ErrorKind::kUnavailable)};
+  Outcome outcome{{{"version", library_version()}, {"healthy", good}, {"findings", Json::array()}},
+                  "",
+                  good ? kOk : exit_code(ErrorKind::kUnavailable)};
   Table table({"", "", ""}, {0, 1, 2});
   for (const Finding& f : findings) {
     table.add({f.what, std::string(to_string(f.health)), f.detail});
     if (!f.remedy.empty()) table.add({"", "", "to mend it: " + f.remedy});
     outcome.json["findings"].push_back({{"what", f.what}, {"health", to_string(f.health)}, {"detail", f.detail}, {"remedy", f.remedy}});
   }
-  outcome.text = fmt::format("fsa {}{}{}\n", library_version(), table.to_string(), good ? "Ready." : "Not ready: see what is missing above.");
+  outcome.text =
+      fmt::format("fsa {}{}{}\n", library_version(), table.to_string(), good ? "Ready." : "Not ready: see what is missing above.");
   return outcome;
 }
 
@@ -114,8 +118,9 @@ Result<Outcome> run_doctor(const CommonFlags& common, const std::string& device)
 
 void add_doctor(CLI::App& app, Invocation& invocation) {
   auto device = std::make_shared<std::string>();
-  CLI::App* command = add_command(app, invocation, "doctor", "Say what of this machine the library can use, and what is missing",
-                                  {{"Look at everything", "fsa doctor"}, {"Fail unless the first GPU can be used", "fsa doctor --device cuda:0"}});
+  CLI::App* command =
+      add_command(app, invocation, "doctor", "Say what of this machine the library can use, and what is missing",
+                  {{"Look at everything", "fsa doctor"}, {"Fail unless the first GPU can be used", "fsa doctor --device cuda:0"}});
   command->add_option("--device", *device, "Look at this device alone, and fail unless it can be used");
   command->callback([&invocation, device] { invocation.action = [&invocation, device] { return run_doctor(invocation.flags, *device); }; });
 }

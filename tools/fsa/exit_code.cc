@@ -29,17 +29,28 @@ std::span<const ExitCode> exit_codes() { return kExitCodes; }
 
 int exit_code(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kInvalidArgument: return kUsage;
-    case ErrorKind::kUnsupported: return 3;
-    case ErrorKind::kUnavailable: return 4;
-    case ErrorKind::kNotFound: return 6;
-    case ErrorKind::kIo: return 7;
-    case ErrorKind::kCorrupt: return 8;
-    case ErrorKind::kCompile: return 9;
-    case ErrorKind::kDevice: return 10;
-    case ErrorKind::kTimeout: return 11;
-    case ErrorKind::kCancelled: return kInterrupted;
-    case ErrorKind::kInternal: break;
+    case ErrorKind::kInvalidArgument:
+      return kUsage;
+    case ErrorKind::kUnsupported:
+      return 3;
+    case ErrorKind::kUnavailable:
+      return 4;
+    case ErrorKind::kNotFound:
+      return 6;
+    case ErrorKind::kIo:
+      return 7;
+    case ErrorKind::kCorrupt:
+      return 8;
+    case ErrorKind::kCompile:
+      return 9;
+    case ErrorKind::kDevice:
+      return 10;
+    case ErrorKind::kTimeout:
+      return 11;
+    case ErrorKind::kCancelled:
+      return kInterrupted;
+    case ErrorKind::kInternal:
+      break;
   }
   return 1;
 }

@@ -58,13 +58,16 @@ Result<Outcome> run_export(const CommonFlags& common, const ExportFlags& flags) 
 
 void add_export(CLI::App& app, Invocation& invocation) {
   auto flags = std::make_shared<ExportFlags>();
-  CLI::App* command = add_command(app, invocation, "export", "Compile kernels for named targets, without those devices, into one file",
-                                  {{"Kernels of a model for two GPUs and every AVX-512 CPU",
-                                    "fsa export --target sm_80,sm_90a,x86-64-v4 --preset llama3-8b --seqlen 8k,32k --output llama3-8b.fsapack"},
-                                   {"Use them where there is no compiler", "FSA_PACK=llama3-8b.fsapack fsa run --input in.safetensors --output out.safetensors"}});
+  CLI::App* command = add_command(
+      app, invocation, "export", "Compile kernels for named targets, without those devices, into one file",
+      {{"Kernels of a model for two GPUs and every AVX-512 CPU",
+        "fsa export --target sm_80,sm_90a,x86-64-v4 --preset llama3-8b --seqlen 8k,32k --output llama3-8b.fsapack"},
+       {"Use them where there is no compiler", "FSA_PACK=llama3-8b.fsapack fsa run --input in.safetensors --output out.safetensors"}});
   flags->shape.add_to(*command);
   command->add_option("--input", flags->shape.input, "Take the sizes of this input file of fsa run");
-  command->add_option("--target", flags->targets, fmt::format("Comma separated: {}, or native for this CPU", fmt::join(Target::known(), ", ")))->required();
+  command
+      ->add_option("--target", flags->targets, fmt::format("Comma separated: {}, or native for this CPU", fmt::join(Target::known(), ", ")))
+      ->required();
   command->add_option("--output", flags->output, "Pack to write")->required();
   command->callback([&invocation, flags] { invocation.action = [&invocation, flags] { return run_export(invocation.flags, *flags); }; });
 }

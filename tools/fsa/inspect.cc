@@ -35,9 +35,9 @@ std::string problem_text(const Json& p) {
     const auto it = p.find(name);
     return it != p.end() && it->is_number_integer() ? it->template get<std::int64_t>() : 0;
   };
-  return fmt::format("{} heads {}x{} d{}/{} block {} topk {} seqs {} tokens {}/{}", member(p, "element", std::string("?")), number("heads_kv"), number("group"),
-                     number("head_dim"), number("head_dim_v"), number("block_size"), number("topk"), number("num_seqs"), format_count(number("total_q")),
-                     format_count(number("total_k")));
+  return fmt::format("{} heads {}x{} d{}/{} block {} topk {} seqs {} tokens {}/{}", member(p, "element", std::string("?")),
+                     number("heads_kv"), number("group"), number("head_dim"), number("head_dim_v"), number("block_size"), number("topk"),
+                     number("num_seqs"), format_count(number("total_q")), format_count(number("total_k")));
 }
 
 std::string speedup_text(const TuningMeasurement& m) {
@@ -62,7 +62,10 @@ Result<Outcome> inspect_cache(const EngineOptions& options) {
   TuningCache cache({.directory = directory});
   FSA_ASSIGN_OR_RETURN(const auto tuned, cache.load());
   const auto usage = ArtifactStore({.directory = directory}).usage();
-  Outcome outcome{{{"directory", directory}, {"entries", entries_json(tuned->entries())}, {"artifacts", {{"files", usage.files}, {"bytes", usage.bytes}}}}, ""};
+  Outcome outcome{{{"directory", directory},
+                   {"entries", entries_json(tuned->entries())},
+                   {"artifacts", {{"files", usage.files}, {"bytes", usage.bytes}}}},
+                  ""};
   Table table = entry_table();
   for (const TuningEntry& e : tuned->entries()) add_entry(table, e);
   outcome.text = fmt::format("{}: {} tuned problems, {} compiled kernels ({})\n", directory, tuned->entries().size(), usage.files,
@@ -72,23 +75,28 @@ Result<Outcome> inspect_cache(const EngineOptions& options) {
 }
 
 Json packed_kernel_json(const PackEntry& e) {
-  return {{"digest", e.digest.hex()}, {"family", e.record.family}, {"target", e.record.target}, {"shape", e.record.shape},
-          {"config", e.record.config}, {"compiler", e.record.compiler}, {"bytes", e.stored.size()}, {"sha256", e.sha256}};
+  return {{"digest", e.digest.hex()},  {"family", e.record.family},     {"target", e.record.target}, {"shape", e.record.shape},
+          {"config", e.record.config}, {"compiler", e.record.compiler}, {"bytes", e.stored.size()},  {"sha256", e.sha256}};
 }
 
 Result<Outcome> inspect_pack(const std::string& path) {
   FSA_ASSIGN_OR_RETURN(const Pack pack, Pack::open(path));
   FSA_RETURN_IF_ERROR(pack.verify());
-  Outcome outcome{{{"pack", path}, {"library", pack.library_version()}, {"targets", pack.targets()}, {"provenance", pack.provenance()},
-                   {"kernels", Json::array()}, {"entries", entries_json(pack.choices())}}, ""};
+  Outcome outcome{{{"pack", path},
+                   {"library", pack.library_version()},
+                   {"targets", pack.targets()},
+                   {"provenance", pack.provenance()},
+                   {"kernels", Json::array()},
+                   {"entries", entries_json(pack.choices())}},
+                  ""};
   Table kernels({"target", "family", "config", "size"}, {0, 1, 2}), choices = entry_table();
   for (const PackEntry& e : pack.entries()) {
     kernels.add({e.record.target, e.record.family, e.record.config.dump(), format_bytes(static_cast<double>(e.stored.size()))});
     outcome.json["kernels"].push_back(packed_kernel_json(e));
   }
   for (const TuningEntry& e : pack.choices()) add_entry(choices, e);
-  outcome.text = fmt::format("{}: written by fsa {} for {}; every checksum is right\n\n{}\n{}", path, pack.library_version(), fmt::join(pack.targets(), ", "),
-                             kernels.to_string(), choices.to_string());
+  outcome.text = fmt::format("{}: written by fsa {} for {}; every checksum is right\n\n{}\n{}", path, pack.library_version(),
+                             fmt::join(pack.targets(), ", "), kernels.to_string(), choices.to_string());
   return outcome;
 }
 
@@ -105,7 +113,8 @@ Result<Outcome> inspect_choices(const EngineOptions& options, const InspectFlags
     FSA_ASSIGN_OR_RETURN(const auto steps, make_chain(op, problem, chosen.choice, engine.impl()->target()));
     Json configs = Json::object();
     for (const ChainStep& step : steps) configs[std::string(step.kernel->family())] = step.config;
-    outcome.json["choices"].push_back({{"shape", named.label}, {"variant", chosen.choice.variant}, {"configs", configs}, {"source", chosen.source}, {"why", chosen.why}});
+    outcome.json["choices"].push_back(
+        {{"shape", named.label}, {"variant", chosen.choice.variant}, {"configs", configs}, {"source", chosen.source}, {"why", chosen.why}});
     outcome.text += fmt::format("\n{}\n  {}: {}\n  {} {}\n", named.label, chosen.source, chosen.why, chosen.choice.variant, configs.dump());
   }
   return outcome;
@@ -122,10 +131,11 @@ Result<Outcome> run_inspect(const CommonFlags& common, const InspectFlags& flags
 
 void add_inspect(CLI::App& app, Invocation& invocation) {
   auto flags = std::make_shared<InspectFlags>();
-  CLI::App* command = add_command(app, invocation, "inspect", "Show the tuning cache, a pack, or what a plan would take and why",
-                                  {{"The tuning cache and the compiled kernels", "fsa inspect"},
-                                   {"What a pack holds; checks every kernel", "fsa inspect llama3-8b.fsapack"},
-                                   {"What a plan would take for a shape, and why", "fsa inspect --device cuda:0 --preset llama3-8b --seqlen 16k"}});
+  CLI::App* command =
+      add_command(app, invocation, "inspect", "Show the tuning cache, a pack, or what a plan would take and why",
+                  {{"The tuning cache and the compiled kernels", "fsa inspect"},
+                   {"What a pack holds; checks every kernel", "fsa inspect llama3-8b.fsapack"},
+                   {"What a plan would take for a shape, and why", "fsa inspect --device cuda:0 --preset llama3-8b --seqlen 16k"}});
   flags->shape.add_to(*command);
   command->add_option("--input", flags->shape.input, "Take the sizes of this input file of fsa run");
   command->add_option("--device", flags->device, "cpu, cuda or cuda:N")->capture_default_str();

@@ -51,7 +51,8 @@ std::string kernel_counts(const PlanReport& r) {
 
 std::string check_text(const Check& c) {
   const std::string rows = c.rows == c.all_rows ? fmt::format("all {} rows", c.rows) : fmt::format("{} of {} rows", c.rows, c.all_rows);
-  return fmt::format("{}: {}; allowed {:.1e} (float64 oracle, {})", c.passed() ? "right" : "WRONG", c.comparison.describe(), c.tolerance, rows);
+  return fmt::format("{}: {}; allowed {:.1e} (float64 oracle, {})", c.passed() ? "right" : "WRONG", c.comparison.describe(), c.tolerance,
+                     rows);
 }
 
 std::string to_text(const RunFlags& flags, const RunResult& r, bool wrote) {
@@ -76,8 +77,12 @@ Json to_json(const RunFlags& flags, const RunResult& r, bool wrote) {
   json["plan_seconds"] = r.plan.seconds;
   if (!r.seconds.empty()) json["seconds"] = {{"median", median_of(r.seconds)}, {"samples", r.seconds}};
   if (r.check) {
-    json["check"] = {{"passed", r.check->passed()}, {"output_error", r.check->comparison.output}, {"worst_row_error", r.check->comparison.worst_row},
-                     {"lse_error", r.check->comparison.lse}, {"tolerance", r.check->tolerance}, {"rows", r.check->rows}};
+    json["check"] = {{"passed", r.check->passed()},
+                     {"output_error", r.check->comparison.output},
+                     {"worst_row_error", r.check->comparison.worst_row},
+                     {"lse_error", r.check->comparison.lse},
+                     {"tolerance", r.check->tolerance},
+                     {"rows", r.check->rows}};
   }
   json["output"] = wrote ? Json(flags.output) : Json(nullptr);
   return json;
@@ -90,7 +95,11 @@ Result<Outcome> run_selected(const CommonFlags& common, const RunFlags& flags) {
   FSA_ASSIGN_OR_RETURN(const Engine engine, Engine::create(flags.device, options));
   FSA_ASSIGN_OR_RETURN(const SelectedAttentionPlan plan, engine.plan(input.problem));
   FSA_ASSIGN_OR_RETURN(DeviceRun run, DeviceRun::create(*engine.impl()->device(), plan, input));
-  RunResult result{.device_name = std::string(engine.device_name()), .target = std::string(engine.target()), .plan = plan.report(), .seconds = {}, .check = {}};
+  RunResult result{.device_name = std::string(engine.device_name()),
+                   .target = std::string(engine.target()),
+                   .plan = plan.report(),
+                   .seconds = {},
+                   .check = {}};
   FSA_ASSIGN_OR_RETURN(result.seconds, run.run(flags.repeat));
   FSA_ASSIGN_OR_RETURN(const HostTensor o, run.output());
   FSA_ASSIGN_OR_RETURN(const HostTensor lse, run.lse());
@@ -98,7 +107,9 @@ Result<Outcome> run_selected(const CommonFlags& common, const RunFlags& flags) {
     FSA_ASSIGN_OR_RETURN(result.check, check_against_oracle(input, o.view(), lse.view()));
   }
   const bool right = !result.check || result.check->passed();
-  if (right) FSA_RETURN_IF_ERROR(write_selected_output(flags.output, o.view(), lse.view(), {{"variant", result.plan.variant}, {"target", result.target}}));
+  if (right)
+    FSA_RETURN_IF_ERROR(
+        write_selected_output(flags.output, o.view(), lse.view(), {{"variant", result.plan.variant}, {"target", result.target}}));
   return Outcome{to_json(flags, result, right), to_text(flags, result, right), right ? kOk : kCheckFailed};
 }
 
@@ -106,12 +117,16 @@ Result<Outcome> run_selected(const CommonFlags& common, const RunFlags& flags) {
 
 void add_run(CLI::App& app, Invocation& invocation) {
   auto flags = std::make_shared<RunFlags>();
-  CLI::App* command = add_command(app, invocation, "run", "Run an operator on an input file",
-                                  {{"Run on the CPU and compare with the float64 oracle", "fsa run --device cpu --input in.safetensors --output out.safetensors --check"},
-                                   {"Time 50 runs on the first GPU", "fsa run --device cuda:0 --input in.safetensors --output out.safetensors --repeat 50"}});
+  CLI::App* command = add_command(
+      app, invocation, "run", "Run an operator on an input file",
+      {{"Run on the CPU and compare with the float64 oracle",
+        "fsa run --device cpu --input in.safetensors --output out.safetensors --check"},
+       {"Time 50 runs on the first GPU", "fsa run --device cuda:0 --input in.safetensors --output out.safetensors --repeat 50"}});
   command->add_option("--op", flags->op, "Operator: selected")->capture_default_str();
   command->add_option("--device", flags->device, "cpu, cuda or cuda:N")->capture_default_str();
-  command->add_option("--input", flags->input, "Safetensors file with q, k, v, block_indices, cu_q, cu_k and the metadata block_size, scale")->required();
+  command
+      ->add_option("--input", flags->input, "Safetensors file with q, k, v, block_indices, cu_q, cu_k and the metadata block_size, scale")
+      ->required();
   command->add_option("--output", flags->output, "Safetensors file to write o_sel and lse_sel to")->required();
   command->add_flag("--check", flags->check, "Compare with the float64 oracle; a wrong result is not written and ends with 5");
   command->add_option("--repeat", flags->repeat, "Time so many further runs")->check(CLI::Range(0, 1000000));

@@ -36,18 +36,27 @@ Result<SelectedProblem> kernel_problem(const SelectedAttentionProblem& problem) 
 Result<Outcome> write_sample(const SampleFlags& flags) {
   FSA_ASSIGN_OR_RETURN(const auto problems, flags.shape.problems());
   if (problems.size() != 1)
-    return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("{} shapes for one output file", problems.size()), .supported = "one preset and one --seqlen"});
+    return make_error(ErrorKind::kInvalidArgument,
+                      {.given = fmt::format("{} shapes for one output file", problems.size()), .supported = "one preset and one --seqlen"});
   FSA_ASSIGN_OR_RETURN(const SelectedProblem problem, kernel_problem(problems[0].problem));
   reference::InputOptions options;
   options.seed = flags.seed;
   options.overlap = flags.overlap;
   const auto inputs = reference::random_inputs(problem, options);
   const auto operands = inputs.operands();
-  SelectedInput file{.problem = problems[0].problem, .q = copy_of(operands.q), .k = copy_of(operands.k), .v = copy_of(operands.v),
-                     .block_indices = copy_of(operands.block_indices), .cu_q = copy_of(operands.cu_q), .cu_k = copy_of(operands.cu_k)};
+  SelectedInput file{.problem = problems[0].problem,
+                     .q = copy_of(operands.q),
+                     .k = copy_of(operands.k),
+                     .v = copy_of(operands.v),
+                     .block_indices = copy_of(operands.block_indices),
+                     .cu_q = copy_of(operands.cu_q),
+                     .cu_k = copy_of(operands.cu_k)};
   file.problem.scale = operands.scale;
   FSA_RETURN_IF_ERROR(write_selected_input(flags.output, file));
-  return Outcome{{{"output", flags.output}, {"q", file.q.view().describe()}, {"k", file.k.view().describe()}, {"block_indices", file.block_indices.view().describe()}},
+  return Outcome{{{"output", flags.output},
+                  {"q", file.q.view().describe()},
+                  {"k", file.k.view().describe()},
+                  {"block_indices", file.block_indices.view().describe()}},
                  fmt::format("{}: q {}, k {}, block_indices {}\n", flags.output, file.q.view().describe(), file.k.view().describe(),
                              file.block_indices.view().describe())};
 }
@@ -56,13 +65,16 @@ Result<Outcome> write_sample(const SampleFlags& flags) {
 
 void add_sample(CLI::App& app, Invocation& invocation) {
   auto flags = std::make_shared<SampleFlags>();
-  CLI::App* command = add_command(app, invocation, "sample", "Write a random input file",
-                                  {{"An input of the shape of Llama 3 8B, 4096 tokens", "fsa sample --preset llama3-8b --seqlen 4k --output in.safetensors"},
-                                   {"The sample of this repository", "fsa sample --heads-q 8 --heads-kv 2 --head-dim 64 --seqlen 512 --topk 6 --output selected_g4_d64.safetensors"}});
+  CLI::App* command = add_command(
+      app, invocation, "sample", "Write a random input file",
+      {{"An input of the shape of Llama 3 8B, 4096 tokens", "fsa sample --preset llama3-8b --seqlen 4k --output in.safetensors"},
+       {"The sample of this repository",
+        "fsa sample --heads-q 8 --heads-kv 2 --head-dim 64 --seqlen 512 --topk 6 --output selected_g4_d64.safetensors"}});
   flags->shape.add_to(*command);
   command->add_option("--output", flags->output, "Safetensors file to write")->required();
   command->add_option("--seed", flags->seed, "Equal seeds give equal files")->capture_default_str();
-  command->add_option("--overlap", flags->overlap, "Chance that a token selects a block of the token before again")->check(CLI::Range(0.0, 1.0));
+  command->add_option("--overlap", flags->overlap, "Chance that a token selects a block of the token before again")
+      ->check(CLI::Range(0.0, 1.0));
   command->callback([&invocation, flags] { invocation.action = [flags] { return write_sample(*flags); }; });
 }
 

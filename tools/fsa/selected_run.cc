@@ -43,12 +43,9 @@ Result<TensorView> DeviceRun::allocate(const TensorView& like) {
 }
 
 Result<void> DeviceRun::upload_inputs(const SelectedInput& input) {
-  const std::pair<const HostTensor*, TensorView*> inputs[] = {{&input.q, &tensors_.q},
-                                                              {&input.k, &tensors_.k},
-                                                              {&input.v, &tensors_.v},
-                                                              {&input.block_indices, &tensors_.block_indices},
-                                                              {&input.cu_q, &tensors_.cu_q},
-                                                              {&input.cu_k, &tensors_.cu_k}};
+  const std::pair<const HostTensor*, TensorView*> inputs[] = {
+      {&input.q, &tensors_.q},       {&input.k, &tensors_.k},      {&input.v, &tensors_.v}, {&input.block_indices, &tensors_.block_indices},
+      {&input.cu_q, &tensors_.cu_q}, {&input.cu_k, &tensors_.cu_k}};
   for (const auto& [host, view] : inputs) {
     FSA_ASSIGN_OR_RETURN(*view, allocate(host->view()));
     if (host->bytes() > 0) FSA_RETURN_IF_ERROR(device_->copy_to_device(view->data, host->data(), host->bytes()));

@@ -40,7 +40,8 @@ void ShapeFlags::add_to(CLI::App& command) {
   command.add_option("--head-dim", head_dim, "Head dimension of q and k")->capture_default_str()->check(CLI::PositiveNumber);
   command.add_option("--head-dim-v", head_dim_v, "Head dimension of v (default: that of q and k)")->check(CLI::PositiveNumber);
   command.add_option("--seqlen", seqlens, "Tokens per sequence, comma separated: 8k,32k")->capture_default_str();
-  command.add_option("--queries", queries, "Queries per sequence, its last ones (default: all tokens; 1 is decoding)")->check(CLI::PositiveNumber);
+  command.add_option("--queries", queries, "Queries per sequence, its last ones (default: all tokens; 1 is decoding)")
+      ->check(CLI::PositiveNumber);
   command.add_option("--num-seqs", num_seqs, "Sequences packed together")->capture_default_str()->check(CLI::PositiveNumber);
   command.add_option("--block-size", block_size, "Keys per selected block")->capture_default_str()->check(CLI::PositiveNumber);
   command.add_option("--topk", topk, "Blocks selected per query")->capture_default_str()->check(CLI::PositiveNumber);
@@ -50,7 +51,8 @@ void ShapeFlags::add_to(CLI::App& command) {
 Result<std::vector<NamedProblem>> ShapeFlags::problems() const {
   if (!input.empty()) return problem_of_file(input);
   if (!given())
-    return make_error(ErrorKind::kInvalidArgument, {.given = "no shape", .supported = "--preset NAME, or --heads-q N and what differs from the defaults",
+    return make_error(ErrorKind::kInvalidArgument, {.given = "no shape",
+                                                    .supported = "--preset NAME, or --heads-q N and what differs from the defaults",
                                                     .remedy = "for instance --preset llama3-8b --seqlen 8k"});
   std::vector<ModelPreset> models{{.name = "", .heads_q = heads_q, .heads_kv = heads_kv, .head_dim = head_dim}};
   if (!presets.empty()) {
@@ -68,7 +70,8 @@ Result<std::vector<NamedProblem>> ShapeFlags::problems() const {
       p.topk = topk;
       p.num_seqs = num_seqs;
       if (queries > 0) p.total_q = queries * num_seqs;
-      const std::string model_name = model.name.empty() ? fmt::format("{}/{}x{}", p.heads_q, p.heads_kv, p.head_dim) : std::string(model.name);
+      const std::string model_name =
+          model.name.empty() ? fmt::format("{}/{}x{}", p.heads_q, p.heads_kv, p.head_dim) : std::string(model.name);
       problems.push_back({fmt::format("{} {}", model_name, format_count(length)), p});
     }
   }

@@ -18,10 +18,10 @@ struct NamedProblem {
 };
 
 struct ShapeFlags {
-  std::string presets;        ///< comma separated
-  std::string seqlens = "8k"; ///< comma separated; tokens per sequence
+  std::string presets;         ///< comma separated
+  std::string seqlens = "8k";  ///< comma separated; tokens per sequence
   std::string dtype = "bf16";
-  std::string input;          ///< a safetensors file whose sizes to take
+  std::string input;                                              ///< a safetensors file whose sizes to take
   int heads_q = 0, heads_kv = 1, head_dim = 128, head_dim_v = 0;  ///< without a preset; 0: see the flags' help
   int block_size = 64, topk = 16, num_seqs = 1;
   std::int64_t queries = 0;  ///< per sequence; 0: all of its tokens

@@ -73,16 +73,17 @@ std::string table_text(const std::vector<Row>& rows) {
   Table table({"shape", "variant", "time", "default", "speedup", "GFLOP/s", "of peak"}, {0, 1});
   for (const Row& row : rows)
     table.add({row.label, row.outcome.choice.variant, format_seconds(row.seconds()),
-               row.result().default_seconds ? format_seconds(row.result().default_seconds->median) : "-", fmt::format("{:.2f}x", row.speedup()),
-               fmt::format("{:.0f}", row.flops_per_second() / 1e9), percent(row.of_peak())});
+               row.result().default_seconds ? format_seconds(row.result().default_seconds->median) : "-",
+               fmt::format("{:.2f}x", row.speedup()), fmt::format("{:.0f}", row.flops_per_second() / 1e9), percent(row.of_peak())});
   return table.to_string();
 }
 
 std::string details_text(const Row& row) {
   const tuner::Counts& c = row.result().counts;
   std::string text = fmt::format("\n{}\n  {}\n  {}\n", row.label, row.result().winner->to_string(), row.result().why);
-  text += fmt::format("  {} tried, {} timed, {} too slow early, {} failed, {} wrong; {} pruned before compiling, {} after; {}\n", c.tried, c.measured,
-                      c.stopped_early, c.failed, c.wrong, c.pruned_by_model, c.pruned_by_compiler, format_seconds(row.result().elapsed_seconds));
+  text += fmt::format("  {} tried, {} timed, {} too slow early, {} failed, {} wrong; {} pruned before compiling, {} after; {}\n", c.tried,
+                      c.measured, c.stopped_early, c.failed, c.wrong, c.pruned_by_model, c.pruned_by_compiler,
+                      format_seconds(row.result().elapsed_seconds));
   if (row.of_peak() > 0)
     text += fmt::format("  peak: {:.0f} GFLOP/s {}, measured on this machine\n", row.outcome.peak_flops / 1e9, row.outcome.peak_name);
   if (row.result().partial) text += fmt::format("  cut short by {}\n", row.result().stopped_by);
@@ -91,7 +92,10 @@ std::string details_text(const Row& row) {
 
 Json row_json(const Row& row) {
   const tuner::TuningResult& r = row.result();
-  Json json{{"shape", row.label}, {"variant", row.outcome.choice.variant}, {"configs", row.outcome.choice.configs}, {"seconds", r.winner_seconds.median}};
+  Json json{{"shape", row.label},
+            {"variant", row.outcome.choice.variant},
+            {"configs", row.outcome.choice.configs},
+            {"seconds", r.winner_seconds.median}};
   json["default_seconds"] = r.default_seconds ? Json(r.default_seconds->median) : Json(nullptr);
   json["speedup"] = row.speedup();
   json["gflops"] = row.flops_per_second() / 1e9;
@@ -105,7 +109,8 @@ Json row_json(const Row& row) {
 }
 
 Outcome report(const Engine& engine, const std::vector<Row>& rows, bool interrupted) {
-  Outcome outcome{{{"device", engine.device_name()}, {"target", engine.target()}, {"results", Json::array()}}, "", interrupted ? kInterrupted : kOk};
+  Outcome outcome{
+      {{"device", engine.device_name()}, {"target", engine.target()}, {"results", Json::array()}}, "", interrupted ? kInterrupted : kOk};
   outcome.text = fmt::format("{} ({})\n\n{}", engine.device_name(), engine.target(), table_text(rows));
   for (const Row& row : rows) {
     outcome.text += details_text(row);
@@ -135,15 +140,18 @@ Result<Outcome> run_tune(const Invocation& invocation, const TuneFlags& flags) {
 
 void add_tune(CLI::App& app, Invocation& invocation) {
   auto flags = std::make_shared<TuneFlags>();
-  CLI::App* command = add_command(app, invocation, "tune", "Find the fastest configurations for shapes on a device and keep them",
-                                  {{"A model at two context lengths on the first GPU", "fsa tune --device cuda:0 --preset llama3-8b --seqlen 8k,32k"},
-                                   {"The sizes of an input file on the CPU", "fsa tune --device cpu --input in.safetensors"},
-                                   {"Any other shape, half a minute", "fsa tune --heads-q 12 --heads-kv 4 --head-dim 96 --seqlen 4k --max-seconds 30"}});
+  CLI::App* command =
+      add_command(app, invocation, "tune", "Find the fastest configurations for shapes on a device and keep them",
+                  {{"A model at two context lengths on the first GPU", "fsa tune --device cuda:0 --preset llama3-8b --seqlen 8k,32k"},
+                   {"The sizes of an input file on the CPU", "fsa tune --device cpu --input in.safetensors"},
+                   {"Any other shape, half a minute", "fsa tune --heads-q 12 --heads-kv 4 --head-dim 96 --seqlen 4k --max-seconds 30"}});
   flags->shape.add_to(*command);
   command->add_option("--input", flags->shape.input, "Take the sizes of this input file of fsa run");
   command->add_option("--device", flags->device, "cpu, cuda or cuda:N")->capture_default_str();
   command->add_option("--max-seconds", flags->max_seconds, "Time for each shape, about")->capture_default_str()->check(CLI::PositiveNumber);
-  command->add_option("--max-candidates", flags->max_candidates, "Configurations to try for each shape at most")->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_option("--max-candidates", flags->max_candidates, "Configurations to try for each shape at most")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   command->add_option("--candidate-seconds", flags->candidate_seconds, "A candidate that hangs for so long is given up")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

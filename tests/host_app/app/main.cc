@@ -57,8 +57,15 @@ int fail(const fsa::Error& error) {
 int main() {
   auto engine = fsa::Engine::create("cpu");
   if (!engine) return fail(engine.error());
-  auto plan = engine->plan({.dtype = fsa::DType::kF32, .head_dim = kDim, .head_dim_v = kDim, .heads_q = kHeadsQ, .heads_kv = kHeadsKv,
-                            .block_size = kBlock, .topk = kTopk, .total_q = kTokens, .total_k = kTokens});
+  auto plan = engine->plan({.dtype = fsa::DType::kF32,
+                            .head_dim = kDim,
+                            .head_dim_v = kDim,
+                            .heads_q = kHeadsQ,
+                            .heads_kv = kHeadsKv,
+                            .block_size = kBlock,
+                            .topk = kTopk,
+                            .total_q = kTokens,
+                            .total_k = kTokens});
   if (!plan) return fail(plan.error());
 
   Tensors tensors;
