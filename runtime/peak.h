@@ -11,7 +11,7 @@ struct Peak {
   std::string name;   ///< "fp32 multiply-add" or "bf16 dot product"
 };
 
-/// Median of several runs. `math` is a value of the kernels' `math` tunable: "f32" or "bf16_dot". kUnsupported on GPUs.
+/// The best of several runs. `math` is a value of the kernels' `math` tunable: "f32" or "bf16_dot". kUnsupported on GPUs.
 Result<Peak> measure_peak(const Engine::Impl& engine, const std::string& math);
 
 }  // namespace fsa

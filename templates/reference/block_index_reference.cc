@@ -34,7 +34,10 @@ std::vector<Selected> selected_slots(const SelectedOperands& x, std::int64_t cel
 Result<BlockLists> invert_blocks(const SelectedOperands& operands) {
   FSA_RETURN_IF_ERROR(check_operands(operands));
   const std::int64_t heads_kv = operands.k.shape[1], total_q = operands.q.shape[0], topk = operands.block_indices.shape[2];
-  BlockLists lists{.cells = operands.k.shape[0] / operands.block_size + operands.cu_k.shape[0] - 1, .cell_offset = {}, .entry_token = {}, .entry_position = {}};
+  BlockLists lists{.cells = operands.k.shape[0] / operands.block_size + operands.cu_k.shape[0] - 1,
+                   .cell_offset = {},
+                   .entry_token = {},
+                   .entry_position = {}};
   auto slots = selected_slots(operands, lists.cells);
   // Slots were found tokens ascending within a kv head: a stable sort by cell keeps them so within a cell.
   std::stable_sort(slots.begin(), slots.end(), [](const Selected& a, const Selected& b) { return a.cell < b.cell; });

@@ -10,10 +10,10 @@ namespace fsa::reference {
 
 /// The inversion. C = Tk / block_size + B cells per kv head; block j of sequence b is cell cu_k[b] / block_size + b + j.
 struct BlockLists {
-  std::int64_t cells = 0;               ///< C
-  std::vector<int> cell_offset;         ///< [Hkv*C + 1] first entry of each cell
-  std::vector<int> entry_token;         ///< [entries] packed query token, cell by cell, tokens ascending
-  std::vector<int> entry_position;      ///< [Hkv, Tq, T] entry of each slot, or -1 where the slot selects no visible block
+  std::int64_t cells = 0;           ///< C
+  std::vector<int> cell_offset;     ///< [Hkv*C + 1] first entry of each cell
+  std::vector<int> entry_token;     ///< [entries] packed query token, cell by cell, tokens ascending
+  std::vector<int> entry_position;  ///< [Hkv, Tq, T] entry of each slot, or -1 where the slot selects no visible block
 };
 
 /// Inverts; distinct block numbers are assumed, as everywhere. Errors: those of check_operands.

@@ -62,7 +62,8 @@ class Accumulator {
     }
     result_.output = ratio(std::sqrt(total.difference), std::sqrt(total.expected));
     const double mean = rows_.empty() ? 0 : total.expected / static_cast<double>(rows_.size());
-    for (const Squares& s : rows_) result_.worst_row = std::max(result_.worst_row, ratio(std::sqrt(s.difference), std::sqrt(std::max(s.expected, mean))));
+    for (const Squares& s : rows_)
+      result_.worst_row = std::max(result_.worst_row, ratio(std::sqrt(s.difference), std::sqrt(std::max(s.expected, mean))));
     return result_;
   }
 

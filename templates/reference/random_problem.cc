@@ -116,9 +116,7 @@ void select_blocks(SelectedInputs& inputs, const InputOptions& options) {
 
 }  // namespace
 
-DType dtype_of(Element element) {
-  return element == Element::kF32 ? DType::kF32 : element == Element::kF16 ? DType::kF16 : DType::kBF16;
-}
+DType dtype_of(Element element) { return element == Element::kF32 ? DType::kF32 : element == Element::kF16 ? DType::kF16 : DType::kBF16; }
 
 SelectedOperands SelectedInputs::operands() const {
   const SelectedProblem& p = problem;

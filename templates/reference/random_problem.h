@@ -13,14 +13,14 @@ namespace fsa::reference {
 /// recent ones forced, the rest uniform.
 struct InputOptions {
   std::uint64_t seed = 1;
-  int init_blocks = 1;          ///< first blocks of the sequence that every query selects
-  int local_blocks = 2;         ///< most recent blocks that every query selects, its own included
-  double overlap = 0;           ///< chance that a free block of the token before is selected again: trained models show 0.5 to 0.9
-  bool shuffled = false;        ///< slots in random order, -1 anywhere; else ascending with -1 last
-  double empty_rows = 0;        ///< share of (kv head, token) rows that select no block at all
-  double gain = 1;              ///< standard deviation of q and of k
-  std::vector<int> lens_q;      ///< query tokens of each sequence; empty: total_q in even parts
-  std::vector<int> lens_k;      ///< key tokens of each sequence; empty: lens_q, or total_k in even parts if that is empty too
+  int init_blocks = 1;      ///< first blocks of the sequence that every query selects
+  int local_blocks = 2;     ///< most recent blocks that every query selects, its own included
+  double overlap = 0;       ///< chance that a free block of the token before is selected again: trained models show 0.5 to 0.9
+  bool shuffled = false;    ///< slots in random order, -1 anywhere; else ascending with -1 last
+  double empty_rows = 0;    ///< share of (kv head, token) rows that select no block at all
+  double gain = 1;          ///< standard deviation of q and of k
+  std::vector<int> lens_q;  ///< query tokens of each sequence; empty: total_q in even parts
+  std::vector<int> lens_k;  ///< key tokens of each sequence; empty: lens_q, or total_k in even parts if that is empty too
 };
 
 /// Inputs in host memory, owned.

@@ -17,7 +17,9 @@ Error invalid(std::string given, std::string supported) {
   return make_error(ErrorKind::kInvalidArgument, {.given = std::move(given), .supported = std::move(supported)});
 }
 
-std::span<const std::int32_t> ints(const TensorView& t) { return {static_cast<const std::int32_t*>(t.data), static_cast<std::size_t>(t.num_elements())}; }
+std::span<const std::int32_t> ints(const TensorView& t) {
+  return {static_cast<const std::int32_t*>(t.data), static_cast<std::size_t>(t.num_elements())};
+}
 
 Result<void> check_shapes(const SelectedOperands& x) {
   if (x.q.rank != 3 || x.k.rank != 3 || x.v.rank != 3 || x.block_indices.rank != 3 || x.cu_q.rank != 1 || x.cu_k.rank != 1)
@@ -40,14 +42,15 @@ Result<void> check_shapes(const SelectedOperands& x) {
 Result<void> check_cu(std::string_view name, const TensorView& cu, std::int64_t total) {
   const auto values = ints(cu);
   if (values.front() == 0 && values.back() == total && std::is_sorted(values.begin(), values.end())) return {};
-  return invalid(fmt::format("{} starts at {}, ends at {}, or decreases", name, values.front(), values.back()), fmt::format("0, ..., {}, never decreasing", total));
+  return invalid(fmt::format("{} starts at {}, ends at {}, or decreases", name, values.front(), values.back()),
+                 fmt::format("0, ..., {}, never decreasing", total));
 }
 
 /// Where a query token stands.
 struct Place {
   std::int64_t key_start;  // packed key token of the sequence's first key
   std::int64_t len_k;
-  std::int64_t position;   // of the query in its sequence; negative when len_q > len_k
+  std::int64_t position;  // of the query in its sequence; negative when len_q > len_k
 };
 
 Place place_of(const SelectedOperands& x, std::int64_t token) {
@@ -73,7 +76,8 @@ std::int64_t offset_of(const TensorView& t, std::int64_t token, std::int64_t hea
 double attend(const SelectedOperands& x, Row row, std::span<double> o) {
   const std::int64_t kv_head = row.head / (x.q.shape[1] / x.k.shape[1]);
   const std::int64_t topk = x.block_indices.shape[2];
-  const auto blocks = ints(x.block_indices).subspan(static_cast<std::size_t>((kv_head * x.q.shape[0] + row.token) * topk), static_cast<std::size_t>(topk));
+  const auto blocks =
+      ints(x.block_indices).subspan(static_cast<std::size_t>((kv_head * x.q.shape[0] + row.token) * topk), static_cast<std::size_t>(topk));
   const Place place = place_of(x, row.token);
   const auto keys = visible_keys(blocks, place.position, x.block_size, place.len_k);
   if (keys.empty()) return -std::numeric_limits<double>::infinity();
@@ -148,7 +152,9 @@ std::vector<Row> sample_rows(std::int64_t total_q, std::int64_t heads_q, std::in
   std::vector<Row> rows;
   for (std::int64_t i = 0; i < taken; ++i) {
     // Even steps over all (token, head) pairs from the first to the last, so that heads vary as well as tokens.
-    const std::int64_t at = taken > 1 ? static_cast<std::int64_t>(static_cast<double>(i) * static_cast<double>(all - 1) / static_cast<double>(taken - 1)) : all - 1;
+    const std::int64_t at =
+        taken > 1 ? static_cast<std::int64_t>(static_cast<double>(i) * static_cast<double>(all - 1) / static_cast<double>(taken - 1))
+                  : all - 1;
     rows.push_back({.token = at / heads_q, .head = at % heads_q});
   }
   return rows;

@@ -119,10 +119,13 @@ FSA_INLINE void run_partials(const Params& p, long item, float* scratch) {
   const int b = sequence_of_cell(p, cell), group = t.shape.group;
   const Sequence s = cpu::sequence(p.cu_q, p.cu_k, b, p.total_q, p.total_k);
   const int block = cell - (s.k_begin / t.shape.block_size + b);
+  // Ascending tokens of one sequence, unless the prefix sums are broken: then there is nothing right to compute.
+  const int first_token = p.entry_token[first], last_token = p.entry_token[first + count - 1];
+  if (last_token >= s.q_end || !cpu::sees_block(block, s.position(first_token), t.shape.block_size)) return;
   float* states = scratch + cpu_scratch(t.shape, fsa_constants.config, 0).states;
   // The chunk machinery, with a state for each row of a tile instead of each row of a run of tokens.
   cpu::BlockRun<Kernel> run(cpu::operands(p), p.scale, scratch, head);
-  run.open(s, block, p.entry_token[first + count - 1]);
+  run.open(s, block, last_token);
   const long rows = static_cast<long>(count) * group;
   for (long row = 0; row < rows; row += cpu::kTileRows) {
     const int tile = rows - row < cpu::kTileRows ? static_cast<int>(rows - row) : cpu::kTileRows;

@@ -18,13 +18,16 @@ struct Sample {
 };
 
 const FieldTable<Sample>& fields() {
-  static const FieldTable<Sample> table{
-      {"rows", &Sample::rows}, {"bytes", &Sample::bytes}, {"scale", &Sample::scale}, {"colour", &Sample::colour, {{0, "red", "Colour::kRed"}, {1, "blue", "Colour::kBlue"}}}};
+  static const FieldTable<Sample> table{{"rows", &Sample::rows},
+                                        {"bytes", &Sample::bytes},
+                                        {"scale", &Sample::scale},
+                                        {"colour", &Sample::colour, {{0, "red", "Colour::kRed"}, {1, "blue", "Colour::kBlue"}}}};
   return table;
 }
 
 TEST(Fields, JsonKeepsTheOrderOfTheTable) {
-  EXPECT_EQ(to_json(fields(), {.rows = 8, .scale = 0.5f, .colour = Colour::kBlue}).dump(), R"({"rows":8,"bytes":0,"scale":0.5,"colour":"blue"})");
+  EXPECT_EQ(to_json(fields(), {.rows = 8, .scale = 0.5f, .colour = Colour::kBlue}).dump(),
+            R"({"rows":8,"bytes":0,"scale":0.5,"colour":"blue"})");
 }
 
 TEST(Fields, EveryValueSurvivesTheRoundTrip) {
@@ -49,7 +52,8 @@ TEST(Fields, AnUnknownMemberIsNamedWithTheKnownOnes) {
 }
 
 TEST(Fields, ValuesOfTheWrongTypeAreNamed) {
-  for (const Json& json : {Json{{"rows", 1.5}}, Json{{"rows", "8"}}, Json{{"rows", nullptr}}, Json{{"scale", "big"}}, Json{{"colour", 1}}, Json{{"colour", "green"}}}) {
+  for (const Json& json : {Json{{"rows", 1.5}}, Json{{"rows", "8"}}, Json{{"rows", nullptr}}, Json{{"scale", "big"}}, Json{{"colour", 1}},
+                           Json{{"colour", "green"}}}) {
     const auto sample = from_json(fields(), json, "sample");
     ASSERT_FALSE(sample) << json.dump();
     EXPECT_NE(sample.error().given.find(json.begin().key()), std::string::npos);
@@ -59,7 +63,8 @@ TEST(Fields, ValuesOfTheWrongTypeAreNamed) {
 }
 
 TEST(Fields, InitializersAreThoseOfGeneratedSource) {
-  EXPECT_EQ(to_initializers(fields(), {.rows = 32, .scale = 0.5f, .colour = Colour::kBlue}), ".rows = 32, .bytes = 0, .scale = 0.5, .colour = Colour::kBlue");
+  EXPECT_EQ(to_initializers(fields(), {.rows = 32, .scale = 0.5f, .colour = Colour::kBlue}),
+            ".rows = 32, .bytes = 0, .scale = 0.5, .colour = Colour::kBlue");
 }
 
 TEST(Fields, WordsAreTheValuesInDeclarationOrder) {

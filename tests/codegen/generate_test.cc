@@ -19,8 +19,12 @@ TEST(Generate, OneEntryHasThePlainSymbolAndSeveralCarryTheirNames) {
 TEST(Generate, TheSourceIsAFewNamedLines) {
   constexpr std::array<std::string_view, 1> kEntries{"run"};
   const auto symbols = entry_symbols(kEntries);
-  EXPECT_EQ(generate_cuda({.family = "demo", .shape_initializers = ".head_dim = 64", .config_type = "demo::Config", .config_initializers = ".rows = 8",
-                           .entries = kEntries, .symbols = symbols}),
+  EXPECT_EQ(generate_cuda({.family = "demo",
+                           .shape_initializers = ".head_dim = 64",
+                           .config_type = "demo::Config",
+                           .config_initializers = ".rows = 8",
+                           .entries = kEntries,
+                           .symbols = symbols}),
             "#include \"demo/kernel.cuh\"\n"
             "using namespace fsa;\n"
             "constexpr demo::Shape kShape{.head_dim = 64};\n"
@@ -32,13 +36,24 @@ TEST(Generate, TheSourceIsAFewNamedLines) {
 TEST(Generate, EveryEntryGetsAFunction) {
   constexpr std::array<std::string_view, 2> kEntries{"count", "fill"};
   const auto symbols = entry_symbols(kEntries);
-  const auto text = generate_cuda({.family = "demo", .shape_initializers = {}, .config_type = "demo::Config", .config_initializers = {}, .entries = kEntries, .symbols = symbols});
-  EXPECT_NE(text.find("void kernel_entry_count(const __grid_constant__ demo::Params p) { demo::count<kShape, kConfig>(p); }"), std::string::npos);
-  EXPECT_NE(text.find("void kernel_entry_fill(const __grid_constant__ demo::Params p) { demo::fill<kShape, kConfig>(p); }"), std::string::npos);
+  const auto text = generate_cuda({.family = "demo",
+                                   .shape_initializers = {},
+                                   .config_type = "demo::Config",
+                                   .config_initializers = {},
+                                   .entries = kEntries,
+                                   .symbols = symbols});
+  EXPECT_NE(text.find("void kernel_entry_count(const __grid_constant__ demo::Params p) { demo::count<kShape, kConfig>(p); }"),
+            std::string::npos);
+  EXPECT_NE(text.find("void kernel_entry_fill(const __grid_constant__ demo::Params p) { demo::fill<kShape, kConfig>(p); }"),
+            std::string::npos);
 }
 
 Specialization sample() {
-  return {.family = "demo", .version = 2, .target = *Target::parse("sm_80"), .shape = {{"head_dim", 64}}, .config = {{"rows", 8}, {"partial", "f16"}}};
+  return {.family = "demo",
+          .version = 2,
+          .target = *Target::parse("sm_80"),
+          .shape = {{"head_dim", 64}},
+          .config = {{"rows", 8}, {"partial", "f16"}}};
 }
 
 TEST(Specialization, TheNameTellsShapeAndConfig) { EXPECT_EQ(sample().name(), "demo-sm_80-head_dim=64-rows=8-partial=f16"); }

@@ -12,7 +12,9 @@ namespace fsa {
 namespace {
 
 Result<int> half(int number) {
-  if (number % 2) return make_error(ErrorKind::kInvalidArgument, {.given = std::to_string(number) + " is odd", .supported = "even numbers", .remedy = "add one"});
+  if (number % 2)
+    return make_error(ErrorKind::kInvalidArgument,
+                      {.given = std::to_string(number) + " is odd", .supported = "even numbers", .remedy = "add one"});
   return number / 2;
 }
 

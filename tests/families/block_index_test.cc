@@ -33,14 +33,19 @@ std::size_t elements(const ChainStep& step, const std::string& name) {
   return 0;
 }
 
-TensorView ints(std::vector<int>& values) { return TensorView::contiguous(values.data(), DType::kI32, {static_cast<std::int64_t>(values.size())}); }
+TensorView ints(std::vector<int>& values) {
+  return TensorView::contiguous(values.data(), DType::kI32, {static_cast<std::int64_t>(values.size())});
+}
 
 Result<Index> run_block_index(Lab& lab, const ChainStep& step, const reference::SelectedOperands& x) {
   FSA_ASSIGN_OR_RETURN(const KernelChain chain, KernelChain::build(lab, {step}));
   Index index;
   std::vector<Binding> outputs;
-  for (auto [name, values] : {std::pair{"cell_offset", &index.cell_offset}, {"entry_token", &index.entry_token}, {"entry_position", &index.entry_position},
-                              {"work_items", &index.work_items}, {"work_count", &index.work_count}}) {
+  for (auto [name, values] : {std::pair{"cell_offset", &index.cell_offset},
+                              {"entry_token", &index.entry_token},
+                              {"entry_position", &index.entry_position},
+                              {"work_items", &index.work_items},
+                              {"work_count", &index.work_count}}) {
     values->resize(elements(step, name));
     outputs.push_back({name, ints(*values)});
   }
@@ -97,7 +102,8 @@ TEST_P(BlockIndex, IsTheSameForEveryConfig) {
   problem["item_tokens"] = 48;
   const auto configs = find_family("block_index")->kernel(lab.target().backend)->configs(problem, lab.target());
   ASSERT_FALSE(configs.empty());
-  for (std::size_t i = 0; i < configs.size(); i += std::max<std::size_t>(1, configs.size() / 6)) expect_inverted(lab, GetParam(), configs[i], 48);
+  for (std::size_t i = 0; i < configs.size(); i += std::max<std::size_t>(1, configs.size() / 6))
+    expect_inverted(lab, GetParam(), configs[i], 48);
 }
 
 std::vector<SelectedCase> cases() {
@@ -105,7 +111,8 @@ std::vector<SelectedCase> cases() {
   for (auto* make : {sequence_cases, selection_cases, config_cases})
     for (auto& c : make())
       if (c.problem.element != Element::kF32) list.push_back(c);
-  SelectedCase big{.name = "many_segments", .problem = {.head_dim = 16, .head_dim_v = 16, .topk = 16, .heads_kv = 2, .total_q = 20000, .total_k = 20000}};
+  SelectedCase big{.name = "many_segments",
+                   .problem = {.head_dim = 16, .head_dim_v = 16, .topk = 16, .heads_kv = 2, .total_q = 20000, .total_k = 20000}};
   list.push_back(big);
   return list;
 }

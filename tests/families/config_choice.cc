@@ -16,13 +16,15 @@ Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, r
     const Resources r = kernel.resources(problem, c);
     return std::pair(r.scratch_bytes, r.threads);
   };
-  const auto [smallest, largest] = std::minmax_element(configs.begin(), configs.end(), [&](const Json& a, const Json& b) { return size(a) < size(b); });
+  const auto [smallest, largest] =
+      std::minmax_element(configs.begin(), configs.end(), [&](const Json& a, const Json& b) { return size(a) < size(b); });
   return pick == Pick::kSmallest ? *smallest : *largest;
 }
 
 }  // namespace
 
-Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& variant_name, Pick pick, std::uint64_t seed, const Target& target) {
+Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& variant_name, Pick pick, std::uint64_t seed,
+                            const Target& target) {
   const Operator& op = selected_attention_operator();
   const Json json = to_json(selected_problem_fields(), problem);
   FSA_ASSIGN_OR_RETURN(const ChainVariant* variant, find_variant(op, target.backend, variant_name));

@@ -9,6 +9,7 @@ namespace fsa::test {
 enum class Pick { kSmallest, kLargest, kRandom };  // smallest and largest: by scratch memory, then threads, then order
 
 /// A choice with configs picked from Kernel::configs() of every kernel of the variant. `seed` for Pick::kRandom.
-Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& variant, Pick pick, std::uint64_t seed, const Target& target);
+Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& variant, Pick pick, std::uint64_t seed,
+                            const Target& target);
 
 }  // namespace fsa::test

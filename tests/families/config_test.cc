@@ -22,7 +22,8 @@ class SelectedAttentionConfig : public testing::TestWithParam<Parameters> {};
 TEST_P(SelectedAttentionConfig, MatchesTheOracle) {
   FSA_LAB_OR_SKIP(lab);
   const auto& [description, variant, pick] = GetParam();
-  if (description.problem.element == Element::kF32 && backend_under_test() == Backend::kCuda) GTEST_SKIP() << "float32 has kernels on the CPU alone";
+  if (description.problem.element == Element::kF32 && backend_under_test() == Backend::kCuda)
+    GTEST_SKIP() << "float32 has kernels on the CPU alone";
   const auto choice = pick_configs(prepare(description)->inputs.problem, variant, pick.pick, pick.seed, lab.target());
   ASSERT_TRUE(choice) << choice.error().message();
   expect_right(lab, description, *choice);
@@ -35,8 +36,11 @@ std::vector<ConfigPick> picks() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Configs, SelectedAttentionConfig,
-                         testing::Combine(testing::ValuesIn(config_cases()), testing::ValuesIn(variant_names()), testing::ValuesIn(picks())),
-                         [](const auto& each) { return std::get<0>(each.param).name + "_" + std::get<1>(each.param) + "_" + std::get<2>(each.param).name; });
+                         testing::Combine(testing::ValuesIn(config_cases()), testing::ValuesIn(variant_names()),
+                                          testing::ValuesIn(picks())),
+                         [](const auto& each) {
+                           return std::get<0>(each.param).name + "_" + std::get<1>(each.param) + "_" + std::get<2>(each.param).name;
+                         });
 
 }  // namespace
 }  // namespace fsa::test

@@ -41,7 +41,8 @@ bool same_bits(const Outputs& a, const Outputs& b) {
 class BoundInputs {
  public:
   BoundInputs(const SelectedOperands& x, Layout layout) : q_(x.q, layout, true), k_(x.k, layout, true), v_(x.v, layout, true) {
-    bindings_ = {{"q", q_.view()}, {"k", k_.view()}, {"v", v_.view()}, {"block_indices", x.block_indices}, {"cu_q", x.cu_q}, {"cu_k", x.cu_k}};
+    bindings_ = {{"q", q_.view()}, {"k", k_.view()}, {"v", v_.view()}, {"block_indices", x.block_indices},
+                 {"cu_q", x.cu_q}, {"cu_k", x.cu_k}};
   }
   const std::vector<Binding>& bindings() const { return bindings_; }
   bool ok() const { return q_.view().data && k_.view().data && v_.view().data; }
@@ -80,7 +81,8 @@ void expect_right(Lab& lab, const SelectedProblem& problem, const SelectedOperan
   ASSERT_TRUE(bound.ok() && first.o.view().data && second.o.view().data) << "no address space for the test's tensors";
   auto ran = chain->run(bound.bindings(), {{"o", first.o.view()}, {"lse", first.lse}});
   ASSERT_TRUE(ran) << ran.error().message();
-  const auto difference = rows.empty() ? reference::compare(first.o.view(), first.lse, expected) : reference::compare_rows(first.o.view(), first.lse, rows, expected);
+  const auto difference = rows.empty() ? reference::compare(first.o.view(), first.lse, expected)
+                                       : reference::compare_rows(first.o.view(), first.lse, rows, expected);
   EXPECT_TRUE(difference.within(output_tolerance(chain->steps().back()))) << difference.describe();
   EXPECT_TRUE(first.o.gaps_hold(0xff)) << "a kernel wrote between the rows of o";
 
@@ -105,7 +107,8 @@ std::shared_ptr<const PreparedCase> prepare(const SelectedCase& description) {
 }
 
 void expect_right(Lab& lab, const SelectedCase& description, const Choice& choice) {
-  if (description.problem.element == Element::kF32 && lab.target().backend == Backend::kCuda) GTEST_SKIP() << "float32 has kernels on the CPU alone";
+  if (description.problem.element == Element::kF32 && lab.target().backend == Backend::kCuda)
+    GTEST_SKIP() << "float32 has kernels on the CPU alone";
   const auto prepared = prepare(description);
   ASSERT_FALSE(testing::Test::HasFailure());
   expect_right(lab, prepared->inputs.problem, prepared->inputs.operands(), choice, description.layout, prepared->expected, prepared->rows);

@@ -41,7 +41,7 @@ void expect_right(Lab& lab, const SelectedCase& description, const Choice& choic
 }  // namespace fsa::test
 
 /// Declares `lab` or skips the test with the reason why the device cannot be had.
-#define FSA_LAB_OR_SKIP(lab)                                                \
+#define FSA_LAB_OR_SKIP(lab)                                                    \
   auto lab##_result = ::fsa::test::Lab::open(::fsa::test::device_under_test()); \
-  if (!lab##_result) GTEST_SKIP() << lab##_result.error().message();        \
+  if (!lab##_result) GTEST_SKIP() << lab##_result.error().message();            \
   ::fsa::test::Lab& lab = **lab##_result

@@ -25,13 +25,21 @@ TEST_P(HostileSequenceBounds, FaultNothing) {
   FSA_LAB_OR_SKIP(lab);
   const auto& [bounds, variant] = GetParam();
   const auto inputs = selection_cases().at(0).make();
-  auto steps = selected_steps([&] { auto p = inputs.problem; p.num_seqs = 3; return p; }(), {.variant = variant}, lab.target());
+  auto steps = selected_steps(
+      [&] {
+        auto p = inputs.problem;
+        p.num_seqs = 3;
+        return p;
+      }(),
+      {.variant = variant}, lab.target());
   ASSERT_TRUE(steps) << steps.error().message();
   auto chain = KernelChain::build(lab, std::move(steps).value());
   ASSERT_TRUE(chain) << chain.error().message();
   const auto x = inputs.operands();
   const auto ints = [](const Lengths& v) { return TensorView::contiguous(v.data(), DType::kI32, {static_cast<std::int64_t>(v.size())}); };
-  const auto ran = chain->run({{"q", x.q}, {"k", x.k}, {"v", x.v}, {"block_indices", x.block_indices}, {"cu_q", ints(bounds.cu_q)}, {"cu_k", ints(bounds.cu_k)}}, {});
+  const auto ran = chain->run(
+      {{"q", x.q}, {"k", x.k}, {"v", x.v}, {"block_indices", x.block_indices}, {"cu_q", ints(bounds.cu_q)}, {"cu_k", ints(bounds.cu_k)}},
+      {});
   EXPECT_TRUE(ran) << ran.error().message();
 }
 

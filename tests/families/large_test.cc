@@ -14,7 +14,8 @@ TEST_P(LargeSelectedAttention, MatchesTheOracleInSampledRows) {
   expect_right(lab, description, {.variant = variant});
 }
 
-INSTANTIATE_TEST_SUITE_P(Large, LargeSelectedAttention, testing::Combine(testing::ValuesIn(large_cases()), testing::Values("block_major", "query_major")),
+INSTANTIATE_TEST_SUITE_P(Large, LargeSelectedAttention,
+                         testing::Combine(testing::ValuesIn(large_cases()), testing::Values("block_major", "query_major")),
                          [](const auto& each) { return std::get<0>(each.param).name + "_" + std::get<1>(each.param); });
 
 }  // namespace

@@ -16,9 +16,13 @@ TEST_P(SelectedAttention, MatchesTheOracle) {
   expect_right(lab, description, {.variant = variant});
 }
 
-std::string case_name(const testing::TestParamInfo<CaseAndVariant>& info) { return std::get<0>(info.param).name + "_" + std::get<1>(info.param); }
+std::string case_name(const testing::TestParamInfo<CaseAndVariant>& info) {
+  return std::get<0>(info.param).name + "_" + std::get<1>(info.param);
+}
 
-auto all_variants(std::vector<SelectedCase> cases) { return testing::Combine(testing::ValuesIn(std::move(cases)), testing::ValuesIn(variant_names())); }
+auto all_variants(std::vector<SelectedCase> cases) {
+  return testing::Combine(testing::ValuesIn(std::move(cases)), testing::ValuesIn(variant_names()));
+}
 
 INSTANTIATE_TEST_SUITE_P(Shapes, SelectedAttention, all_variants(shape_cases()), case_name);
 INSTANTIATE_TEST_SUITE_P(Sequences, SelectedAttention, all_variants(sequence_cases()), case_name);

@@ -69,7 +69,9 @@ bool is_cuda_header(std::string_view path) {
          (!ours && (name.starts_with("cuda") || name.starts_with("nvrtc") || name.starts_with("nvJitLink")));
 }
 
-bool is_llvm_header(std::string_view path) { return path.starts_with("llvm/") || path.starts_with("llvm-c/") || path.starts_with("clang/") || path.starts_with("clang-c/"); }
+bool is_llvm_header(std::string_view path) {
+  return path.starts_with("llvm/") || path.starts_with("llvm-c/") || path.starts_with("clang/") || path.starts_with("clang-c/");
+}
 
 bool may_see_cuda(std::string_view file) { return file.starts_with("codegen/nvrtc_") || file.starts_with("runtime/device/cuda_"); }
 bool may_see_llvm(std::string_view file) {
@@ -85,12 +87,14 @@ class Checker {
     for (const auto& [path, text] : files_) {
       if (is_public(path)) public_lines += count_lines(text);
       if (device_.contains(path)) continue;
-      if (count_lines(text) > kMostHostLines) report(path, "has " + std::to_string(count_lines(text)) + " lines; a host file has at most 500");
+      if (count_lines(text) > kMostHostLines)
+        report(path, "has " + std::to_string(count_lines(text)) + " lines; a host file has at most 500");
       for (const Include& include : includes_of(text)) check_host(path, include);
     }
     for (const std::string& path : device_)
       for (const Include& include : includes_of(files_.at(path))) check_device(path, include);
-    if (public_lines >= kMostPublicLines) report(kRuntimePublic, "and " + kBasePublic + " have " + std::to_string(public_lines) + " lines; below 1000 is allowed");
+    if (public_lines >= kMostPublicLines)
+      report(kRuntimePublic, "and " + kBasePublic + " have " + std::to_string(public_lines) + " lines; below 1000 is allowed");
     return std::move(broken_);
   }
 
@@ -120,7 +124,8 @@ class Checker {
     if (include.quoted && !files_.contains("templates/" + include.path))
       report(path, "is compiled for devices and includes \"" + include.path + "\", which is not below templates/");
     // NVRTC has no headers on disk to find; clang's own (<immintrin.h>) and the language's are there for CPU kernels.
-    const bool foreign = is_cuda_header(include.path) || is_llvm_header(include.path) || (include.path.find('/') != std::string::npos && !include.quoted);
+    const bool foreign =
+        is_cuda_header(include.path) || is_llvm_header(include.path) || (include.path.find('/') != std::string::npos && !include.quoted);
     if (!include.quoted && (foreign || path.ends_with(".cuh"))) report(path, "is compiled for devices and includes <" + include.path + ">");
   }
 
@@ -129,7 +134,8 @@ class Checker {
     if (is_llvm_header(include.path) && !may_see_llvm(path)) report(path, "includes the LLVM header " + include.path);
     const std::string from = layer_of(path), to = included_layer(include);
     const auto rule = allowed_layers().find(from);
-    if (!to.empty() && rule != allowed_layers().end() && !rule->second.contains(to)) report(path, "includes " + include.path + ": " + from + " must not see " + to);
+    if (!to.empty() && rule != allowed_layers().end() && !rule->second.contains(to))
+      report(path, "includes " + include.path + ": " + from + " must not see " + to);
     if (from != "tools" && from != "tests" && include.path == "iostream") report(path, "includes <iostream>: the library never prints");
     if (is_public(path)) check_public(path, include);
   }

@@ -20,7 +20,8 @@ Result<void> for_each_piece(const TensorView& view, const std::function<Result<v
   const std::size_t element = size_of(view.dtype);
   for (std::int64_t i = 0; i < view.shape[0]; ++i)
     for (std::int64_t j = 0; j < view.shape[1]; ++j)
-      FSA_RETURN_IF_ERROR(copy(static_cast<std::size_t>(i * view.stride[0] + j * view.stride[1]) * element, static_cast<std::size_t>(view.shape[2]) * element));
+      FSA_RETURN_IF_ERROR(copy(static_cast<std::size_t>(i * view.stride[0] + j * view.stride[1]) * element,
+                               static_cast<std::size_t>(view.shape[2]) * element));
   return {};
 }
 
@@ -42,7 +43,8 @@ Result<DeviceMemory> DeviceMemory::allocate(const Device& device, std::size_t by
     memory.owner_ = std::move(buffer);
     return memory;
   }
-  const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), body = round_up(round_up(bytes, alignment), page), total = body + 2 * page;
+  const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), body = round_up(round_up(bytes, alignment), page),
+                    total = body + 2 * page;
   void* base = mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) return make_error(ErrorKind::kUnavailable, {.given = "no address space for " + std::to_string(total) + " bytes"});
   memory.owner_ = std::shared_ptr<void>(base, [total](void* p) { munmap(p, total); });

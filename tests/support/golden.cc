@@ -1,5 +1,6 @@
 #include "tests/support/golden.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -16,9 +17,16 @@ Result<std::vector<char>> read_file(const std::string& path) {
   return std::vector<char>(std::istreambuf_iterator<char>(in), {});
 }
 
+/// The folder of the golden files: that of the sources, or FSA_GOLDEN_DIR where a test program runs on another machine.
+std::string golden_dir() {
+  const char* moved = std::getenv("FSA_GOLDEN_DIR");
+  return moved ? moved : FSA_GOLDEN_DIR;
+}
+
 TensorView view_of(const Json& entry, const char* data) {
   const auto shape = entry.at("shape").get<std::vector<std::int64_t>>();
-  TensorView view = TensorView::contiguous(data + entry.at("data_offsets").at(0).get<std::size_t>(), parse_dtype(entry.at("dtype").get<std::string>()).value(), {});
+  TensorView view = TensorView::contiguous(data + entry.at("data_offsets").at(0).get<std::size_t>(),
+                                           parse_dtype(entry.at("dtype").get<std::string>()).value(), {});
   view.rank = static_cast<int>(shape.size());
   std::int64_t stride = 1;
   for (int i = view.rank - 1; i >= 0; --i) {
@@ -39,7 +47,7 @@ std::vector<double> doubles(const TensorView& t) {
 
 Result<Golden> Golden::load(const std::string& name) {
   Golden golden;
-  FSA_ASSIGN_OR_RETURN(golden.bytes_, read_file(std::string(FSA_GOLDEN_DIR) + "/" + name + ".safetensors"));
+  FSA_ASSIGN_OR_RETURN(golden.bytes_, read_file(golden_dir() + "/" + name + ".safetensors"));
   std::uint64_t header_size;
   std::memcpy(&header_size, golden.bytes_.data(), sizeof(header_size));
   const char* header = golden.bytes_.data() + sizeof(header_size);
@@ -52,8 +60,14 @@ Result<Golden> Golden::load(const std::string& name) {
 }
 
 reference::SelectedOperands Golden::operands() const {
-  return {.q = tensor("q"), .k = tensor("k"), .v = tensor("v"), .block_indices = tensor("block_indices"), .cu_q = tensor("cu_q"),
-          .cu_k = tensor("cu_k"), .block_size = block_size_, .scale = scale_};
+  return {.q = tensor("q"),
+          .k = tensor("k"),
+          .v = tensor("v"),
+          .block_indices = tensor("block_indices"),
+          .cu_q = tensor("cu_q"),
+          .cu_k = tensor("cu_k"),
+          .block_size = block_size_,
+          .scale = scale_};
 }
 
 SelectedProblem Golden::problem() const {
@@ -74,7 +88,8 @@ SelectedProblem Golden::problem() const {
 reference::SelectedOutputs Golden::expected() const { return {.o = doubles(tensor("o_sel")), .lse = doubles(tensor("lse_sel"))}; }
 
 const std::vector<std::string>& golden_names() {
-  static const std::vector<std::string> names{"g16_d64_varlen", "g1_d128", "g2_d128_suffix", "g2_d64_large_logits", "g3_d96_dv64_compress", "g4_d64_compress"};
+  static const std::vector<std::string> names{"g16_d64_varlen",       "g1_d128",        "g2_d128_suffix", "g2_d64_large_logits",
+                                              "g3_d96_dv64_compress", "g4_d64_compress"};
   return names;
 }
 

@@ -9,7 +9,8 @@ namespace fsa::test {
 Result<std::unique_ptr<Lab>> Lab::make(const std::string& device) {
   auto lab = std::make_unique<Lab>();
   FSA_ASSIGN_OR_RETURN(lab->device_, open_device(device));
-  FSA_ASSIGN_OR_RETURN(lab->compiler_, lab->target().backend == Backend::kCuda ? make_nvrtc_compiler(embedded_templates()) : make_llvm_compiler(embedded_templates()));
+  FSA_ASSIGN_OR_RETURN(lab->compiler_, lab->target().backend == Backend::kCuda ? make_nvrtc_compiler(embedded_templates())
+                                                                               : make_llvm_compiler(embedded_templates()));
   return lab;
 }
 

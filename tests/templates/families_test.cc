@@ -22,10 +22,28 @@ std::vector<Json> selected_problems(Backend backend) {
   std::vector<SelectedProblem> problems{
       {.head_dim = 128, .head_dim_v = 128, .group = 4, .topk = 16, .heads_kv = 4, .total_q = 65536, .total_k = 65536, .scale = 0.1f},
       {.head_dim = 16, .head_dim_v = 16, .group = 1, .block_size = 16, .topk = 1, .total_q = 10, .total_k = 10, .scale = 0.1f},
-      {.head_dim = 256, .head_dim_v = 256, .group = 16, .block_size = 128, .topk = 64, .heads_kv = 2, .num_seqs = 3, .total_q = 999, .total_k = 3000, .scale = 0.1f},
-      {.element = Element::kF16, .head_dim = 72, .head_dim_v = 200, .group = 7, .block_size = 112, .topk = 3, .total_q = 500, .total_k = 500, .scale = 0.1f},
+      {.head_dim = 256,
+       .head_dim_v = 256,
+       .group = 16,
+       .block_size = 128,
+       .topk = 64,
+       .heads_kv = 2,
+       .num_seqs = 3,
+       .total_q = 999,
+       .total_k = 3000,
+       .scale = 0.1f},
+      {.element = Element::kF16,
+       .head_dim = 72,
+       .head_dim_v = 200,
+       .group = 7,
+       .block_size = 112,
+       .topk = 3,
+       .total_q = 500,
+       .total_k = 500,
+       .scale = 0.1f},
       {.num_seqs = 0, .total_q = 0, .total_k = 0, .scale = 0.1f}};
-  if (backend == Backend::kCpu) problems.push_back({.element = Element::kF32, .head_dim = 64, .head_dim_v = 64, .total_q = 100, .total_k = 100, .scale = 0.1f});
+  if (backend == Backend::kCpu)
+    problems.push_back({.element = Element::kF32, .head_dim = 64, .head_dim_v = 64, .total_q = 100, .total_k = 100, .scale = 0.1f});
   std::vector<Json> list;
   for (auto& p : problems) {
     p.item_tokens = 128;
@@ -57,7 +75,9 @@ std::vector<Point> all_points() {
   return points;
 }
 
-std::string describe(const Point& p) { return std::string(p.kernel->family()) + " for " + p.target.to_string() + " on " + p.problem.dump(); }
+std::string describe(const Point& p) {
+  return std::string(p.kernel->family()) + " for " + p.target.to_string() + " on " + p.problem.dump();
+}
 
 TEST(Families, HaveDistinctNamesThatFindThem) {
   std::set<std::string_view> names;
@@ -182,7 +202,9 @@ TEST(Families, TotalsDoNotChangeTheKernel) {
     longer["total_k"] = longer["total_k"].get<std::int64_t>() + 1000;
     longer["scale"] = 0.5;
     const Json config = p.kernel->default_config(p.problem, p.target);
-    EXPECT_EQ(p.kernel->specialize(p.problem, config, p.target).kernel_digest(), p.kernel->specialize(longer, config, p.target).kernel_digest()) << describe(p);
+    EXPECT_EQ(p.kernel->specialize(p.problem, config, p.target).kernel_digest(),
+              p.kernel->specialize(longer, config, p.target).kernel_digest())
+        << describe(p);
   }
 }
 

@@ -48,7 +48,8 @@ TEST(Numeric, TiesRoundToEven) {
 
 TEST(Numeric, ValuesBetweenNeighboursRoundToTheNearer) {
   for (std::uint32_t i = 0; i < 0x7bff; ++i) {
-    const float low = from_f16(static_cast<std::uint16_t>(i)), high = from_f16(static_cast<std::uint16_t>(i + 1)), middle = low + (high - low) / 2;
+    const float low = from_f16(static_cast<std::uint16_t>(i)), high = from_f16(static_cast<std::uint16_t>(i + 1)),
+                middle = low + (high - low) / 2;
     ASSERT_EQ(to_f16(std::nextafter(middle, low)), i);
     ASSERT_EQ(to_f16(std::nextafter(middle, high)), i + 1);
     ASSERT_EQ(to_f16(-std::nextafter(middle, high)), 0x8000u + i + 1);

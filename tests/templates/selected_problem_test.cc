@@ -113,8 +113,19 @@ TEST(SelectedProblem, Float32IsForCpusAlone) {
 }
 
 TEST(SelectedProblem, SurvivesJson) {
-  SelectedProblem p{.element = Element::kF16, .head_dim = 96, .head_dim_v = 64, .group = 7, .block_size = 48, .topk = 5, .heads_kv = 3, .num_seqs = 2,
-                    .total_q = 5'000'000'000, .total_k = 77, .scale = 0.088388346f, .item_tokens = 128, .partial = 1};
+  SelectedProblem p{.element = Element::kF16,
+                    .head_dim = 96,
+                    .head_dim_v = 64,
+                    .group = 7,
+                    .block_size = 48,
+                    .topk = 5,
+                    .heads_kv = 3,
+                    .num_seqs = 2,
+                    .total_q = 5'000'000'000,
+                    .total_k = 77,
+                    .scale = 0.088388346f,
+                    .item_tokens = 128,
+                    .partial = 1};
   const Json json = to_json(selected_problem_fields(), p);
   EXPECT_EQ(json["element"], "f16");
   EXPECT_EQ(json["partial"], "bf16");
@@ -138,7 +149,8 @@ TEST(SelectedProblem, CellsOfNeighbouringSequencesNeverOverlap) {
 
 TEST(SelectedProblem, WorkCountsVisiblePairsOnce) {
   // One query row at the end of a long context sees topk * block_size keys, give or take its own block.
-  SelectedProblem p{.head_dim = 64, .head_dim_v = 32, .group = 2, .block_size = 64, .topk = 4, .heads_kv = 3, .total_q = 100'000, .total_k = 100'000};
+  SelectedProblem p{
+      .head_dim = 64, .head_dim_v = 32, .group = 2, .block_size = 64, .topk = 4, .heads_kv = 3, .total_q = 100'000, .total_k = 100'000};
   const double rows = 100'000.0 * 6, most = 2 * rows * 256 * 96;
   EXPECT_LT(selected_work(p).flops, most);
   EXPECT_GT(selected_work(p).flops, 0.99 * most);

@@ -38,7 +38,16 @@ TEST_P(ReferenceOnGolden, GivesTheOutputsOfThePythonOracle) {
 INSTANTIATE_TEST_SUITE_P(Golden, ReferenceOnGolden, testing::ValuesIn(test::golden_names()), [](const auto& each) { return each.param; });
 
 SelectedInputs small_inputs(const InputOptions& options = {}) {
-  return random_inputs({.element = Element::kF32, .head_dim = 16, .head_dim_v = 24, .group = 2, .block_size = 16, .topk = 3, .heads_kv = 2, .total_q = 60, .total_k = 60}, options);
+  return random_inputs({.element = Element::kF32,
+                        .head_dim = 16,
+                        .head_dim_v = 24,
+                        .group = 2,
+                        .block_size = 16,
+                        .topk = 3,
+                        .heads_kv = 2,
+                        .total_q = 60,
+                        .total_k = 60},
+                       options);
 }
 
 TEST(SelectedReference, SampledRowsEqualTheRowsOfTheWhole) {
@@ -106,7 +115,8 @@ TEST(BlockIndexReference, ListsHoldEverySelectedTokenAscending) {
   ASSERT_EQ(static_cast<std::int64_t>(lists->cell_offset.size()), p.heads_kv * p.cells() + 1);
   EXPECT_EQ(lists->cell_offset.back(), static_cast<int>(lists->entry_token.size()));
   for (std::size_t cell = 0; cell + 1 < lists->cell_offset.size(); ++cell)
-    for (int e = lists->cell_offset[cell] + 1; e < lists->cell_offset[cell + 1]; ++e) EXPECT_LT(lists->entry_token[e - 1], lists->entry_token[e]);
+    for (int e = lists->cell_offset[cell] + 1; e < lists->cell_offset[cell + 1]; ++e)
+      EXPECT_LT(lists->entry_token[e - 1], lists->entry_token[e]);
   for (std::int64_t slot = 0; slot < p.entries(); ++slot) {
     const int entry = lists->entry_position[slot];
     EXPECT_EQ(entry >= 0, inputs.block_indices[slot] >= 0);
@@ -124,7 +134,8 @@ struct Pair {
   std::vector<float> o{1, 2, 3, 4}, lse{0.5f, -std::numeric_limits<float>::infinity()};
   SelectedOutputs expected{.o = {1, 2, 3, 4}, .lse = {0.5, -kInfinity}};
   Comparison compared() const {
-    return compare(TensorView::contiguous(o.data(), DType::kF32, {2, 1, 2}), TensorView::contiguous(lse.data(), DType::kF32, {1, 2}), expected);
+    return compare(TensorView::contiguous(o.data(), DType::kF32, {2, 1, 2}), TensorView::contiguous(lse.data(), DType::kF32, {1, 2}),
+                   expected);
   }
 };
 
@@ -188,7 +199,8 @@ TEST(Compare, OneWrongRowAmongManyShows) {
   std::vector<float> o(kRows, 1.0f), lse(kRows, 0.0f);
   SelectedOutputs expected{.o = std::vector<double>(kRows, 1.0), .lse = std::vector<double>(kRows, 0.0)};
   o[777] = 1.5f;
-  const auto c = compare(TensorView::contiguous(o.data(), DType::kF32, {kRows, 1, 1}), TensorView::contiguous(lse.data(), DType::kF32, {1, kRows}), expected);
+  const auto c = compare(TensorView::contiguous(o.data(), DType::kF32, {kRows, 1, 1}),
+                         TensorView::contiguous(lse.data(), DType::kF32, {1, kRows}), expected);
   EXPECT_LT(c.output, kOutputTolerance);
   EXPECT_DOUBLE_EQ(c.worst_row, 0.5);
   EXPECT_FALSE(c.within());
