@@ -35,7 +35,8 @@ std::vector<std::string> clang_command(const std::string& directory, const std::
   std::vector<std::string> arguments{kClang};
   std::istringstream flags(FSA_BITCODE_FLAGS);
   for (std::string flag; flags >> flag;) arguments.push_back(flag);
-  for (const std::string& rest : {"-I" + directory, std::string("-c"), directory + "/" + file, std::string("-o"), std::string("-")}) arguments.push_back(rest);
+  for (const std::string& rest : {"-I" + directory, std::string("-c"), directory + "/" + file, std::string("-o"), std::string("-")})
+    arguments.push_back(rest);
   return arguments;
 }
 
@@ -62,7 +63,8 @@ int run(std::vector<std::string> command, std::FILE* out, std::FILE* log) {
 Result<std::string> run_clang(const std::string& directory, const std::string& file) {
   const File out = temporary(), log = temporary();
   if (!out || !log)
-    return make_error(ErrorKind::kIo, {.given = fmt::format("no temporary file can be made: {}", std::strerror(errno)), .remedy = "free space in /tmp"});
+    return make_error(ErrorKind::kIo,
+                      {.given = fmt::format("no temporary file can be made: {}", std::strerror(errno)), .remedy = "free space in /tmp"});
   const int status = run(clang_command(directory, file), out.get(), log.get());
   if (status < 0)
     return make_error(ErrorKind::kUnavailable,
@@ -70,7 +72,8 @@ Result<std::string> run_clang(const std::string& directory, const std::string& f
                        .supported = fmt::format("{} on PATH, which compiles the CPU templates of that folder", kClang),
                        .remedy = "install clang-19, or unset FSA_TEMPLATE_DIR to use the templates of this build"});
   if (status > 0)
-    return make_error(ErrorKind::kCompile, {.given = fmt::format("{} rejected {}/{} (exit {}):\n{}", kClang, directory, file, status, contents(log.get()))});
+    return make_error(ErrorKind::kCompile,
+                      {.given = fmt::format("{} rejected {}/{} (exit {}):\n{}", kClang, directory, file, status, contents(log.get()))});
   return contents(out.get());
 }
 
@@ -93,7 +96,8 @@ Result<ClangBitcode::Bytes> ClangBitcode::compile(std::string_view family, const
   FSA_ASSIGN_OR_RETURN(const TemplateStore now, TemplateStore::from_directory(templates_->directory()));
   FSA_ASSIGN_OR_RETURN(const Digest current, now.closure_digest(kernel_file(family)));
   if (current != digest)
-    return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("{}/{} or a file it includes changed after it was read", templates_->directory(), kernel_file(family)),
+    return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("{}/{} or a file it includes changed after it was read",
+                                                                         templates_->directory(), kernel_file(family)),
                                                     .remedy = "run again"});
   const auto bytes = std::as_bytes(std::span(text));
   return std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end());

@@ -26,7 +26,8 @@ class LlvmCompiler final : public Compiler {
 
   Result<Binary> compile(const Specialization& s, std::stop_token stop) const override {
     if (s.target.backend != Backend::kCpu)
-      return make_error(ErrorKind::kInvalidArgument, {.given = "the CPU compiler was asked for target " + s.target.to_string(), .supported = "x86-64-v3, x86-64-v4"});
+      return make_error(ErrorKind::kInvalidArgument,
+                        {.given = "the CPU compiler was asked for target " + s.target.to_string(), .supported = "x86-64-v3, x86-64-v4"});
     if (!edited()) {
       FSA_ASSIGN_OR_RETURN(const auto bytes, embedded(s.family));
       return compile_bitcode(bytes, s, std::move(stop));
@@ -40,7 +41,8 @@ class LlvmCompiler final : public Compiler {
 
   Result<std::span<const std::byte>> embedded(std::string_view family) const {
     const auto bytes = templates_->bitcode(family);
-    if (bytes.empty()) return make_error(ErrorKind::kNotFound, {.given = fmt::format("the family '{}' has no CPU kernel in this build", family)});
+    if (bytes.empty())
+      return make_error(ErrorKind::kNotFound, {.given = fmt::format("the family '{}' has no CPU kernel in this build", family)});
     return bytes;
   }
 

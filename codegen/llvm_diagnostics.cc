@@ -43,7 +43,8 @@ class Handler final : public llvm::DiagnosticHandler {
   }
 
   void note_frame(const llvm::DiagnosticInfoOptimizationBase& remark) {
-    if (remark.getRemarkName() == "StackSize") diagnostics_.stack_bytes = std::max(diagnostics_.stack_bytes, number(remark, "NumStackBytes"));
+    if (remark.getRemarkName() == "StackSize")
+      diagnostics_.stack_bytes = std::max(diagnostics_.stack_bytes, number(remark, "NumStackBytes"));
   }
 
   LlvmDiagnostics& diagnostics_;
@@ -51,6 +52,8 @@ class Handler final : public llvm::DiagnosticHandler {
 
 }  // namespace
 
-std::unique_ptr<llvm::DiagnosticHandler> make_diagnostic_handler(LlvmDiagnostics& diagnostics) { return std::make_unique<Handler>(diagnostics); }
+std::unique_ptr<llvm::DiagnosticHandler> make_diagnostic_handler(LlvmDiagnostics& diagnostics) {
+  return std::make_unique<Handler>(diagnostics);
+}
 
 }  // namespace fsa

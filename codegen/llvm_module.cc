@@ -40,7 +40,9 @@ struct LlvmTarget {
 };
 
 LlvmTarget llvm_target(const CpuFeatures& cpu) {
-  return {.cpu = cpu.level >= 4 ? "x86-64-v4" : "x86-64-v3", .features = cpu.bf16_dot ? "+avx512bf16" : "", .vector_width = cpu.level >= 4 ? "512" : "256"};
+  return {.cpu = cpu.level >= 4 ? "x86-64-v4" : "x86-64-v3",
+          .features = cpu.bf16_dot ? "+avx512bf16" : "",
+          .vector_width = cpu.level >= 4 ? "512" : "256"};
 }
 
 void initialize_llvm() {
@@ -59,16 +61,18 @@ Result<std::unique_ptr<llvm::TargetMachine>> make_machine(const LlvmTarget& targ
   const llvm::Target* found = llvm::TargetRegistry::lookupTarget(kTriple, error);
   if (!found) return make_error(ErrorKind::kInternal, {.given = "LLVM has no x86-64 code generator: " + error});
   // Small: calls and constants within 2 GB of each other, which one mapping per object guarantees.
-  return std::unique_ptr<llvm::TargetMachine>(found->createTargetMachine(kTriple, target.cpu, target.features, llvm::TargetOptions(), llvm::Reloc::PIC_,
-                                                                         llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
+  return std::unique_ptr<llvm::TargetMachine>(found->createTargetMachine(kTriple, target.cpu, target.features, llvm::TargetOptions(),
+                                                                         llvm::Reloc::PIC_, llvm::CodeModel::Small,
+                                                                         llvm::CodeGenOptLevel::Aggressive));
 }
 
 Result<std::unique_ptr<llvm::Module>> parse(std::span<const std::byte> bitcode, const std::string& family, llvm::LLVMContext& context) {
   const llvm::StringRef bytes(reinterpret_cast<const char*>(bitcode.data()), bitcode.size());
   auto module = llvm::parseBitcodeFile(llvm::MemoryBufferRef(bytes, family), context);
   if (!module)
-    return make_error(ErrorKind::kCorrupt, {.given = fmt::format("the bitcode of {} cannot be read: {}", family, llvm::toString(module.takeError())),
-                                            .supported = fmt::format("bitcode of LLVM {}", LLVM_VERSION_MAJOR)});
+    return make_error(ErrorKind::kCorrupt,
+                      {.given = fmt::format("the bitcode of {} cannot be read: {}", family, llvm::toString(module.takeError())),
+                       .supported = fmt::format("bitcode of LLVM {}", LLVM_VERSION_MAJOR)});
   return std::move(*module);
 }
 
@@ -80,8 +84,9 @@ Result<void> inject_constants(llvm::Module& module, const Specialization& s) {
   const std::uint64_t size = module.getDataLayout().getTypeAllocSize(declared->getValueType());
   const std::uint64_t given = s.constants.size() * sizeof(std::uint32_t);
   if (size != given || !declared->isDeclaration())
-    return make_error(ErrorKind::kInternal, {.given = fmt::format("{} has {} bytes of constants but its kernel declares {} bytes", s.family, given, size),
-                                             .remedy = "make the field tables list every member of Shape and CpuConfig, and declare fsa_constants extern"});
+    return make_error(ErrorKind::kInternal,
+                      {.given = fmt::format("{} has {} bytes of constants but its kernel declares {} bytes", s.family, given, size),
+                       .remedy = "make the field tables list every member of Shape and CpuConfig, and declare fsa_constants extern"});
   auto* words = llvm::ConstantDataArray::get(module.getContext(), llvm::ArrayRef<std::uint32_t>(s.constants));
   auto* known = new llvm::GlobalVariable(module, words->getType(), true, llvm::GlobalValue::InternalLinkage, words, "");
   known->setAlignment(declared->getAlign().value_or(llvm::Align(4)));
@@ -95,7 +100,8 @@ Result<void> keep_only(llvm::Module& module, const Specialization& s) {
   for (const std::string& symbol : s.symbols)
     if (const llvm::Function* f = module.getFunction(symbol); !f || f->isDeclaration())
       return make_error(ErrorKind::kInternal, {.given = fmt::format("the CPU kernel of {} does not define '{}'", s.family, symbol)});
-  llvm::internalizeModule(module, [&](const llvm::GlobalValue& value) { return std::ranges::find(s.symbols, value.getName()) != s.symbols.end(); });
+  llvm::internalizeModule(module,
+                          [&](const llvm::GlobalValue& value) { return std::ranges::find(s.symbols, value.getName()) != s.symbols.end(); });
   return {};
 }
 
@@ -130,12 +136,14 @@ Result<void> check_intrinsics(const llvm::Module& module, const Specialization& 
   for (const llvm::Function& function : module) {
     const llvm::StringRef name = function.getName();
     const bool missing = (name.starts_with("llvm.x86.avx512bf16.") && !s.target.cpu.bf16_dot) ||
-                         (name.starts_with("llvm.x86.avx512") && s.target.cpu.level < 4) || name.starts_with("llvm.x86.amx") || name.starts_with("llvm.x86.tile");
+                         (name.starts_with("llvm.x86.avx512") && s.target.cpu.level < 4) || name.starts_with("llvm.x86.amx") ||
+                         name.starts_with("llvm.x86.tile");
     if (missing && !function.use_empty())
-      return make_error(ErrorKind::kCompile, {.given = fmt::format("the kernel of {} with config {} uses {}, which {} lacks", s.family, s.config.dump(),
-                                                                   std::string_view(name.data(), name.size()), s.target.to_string()),
-                                              .supported = "configs whose instructions the target has",
-                                              .remedy = "choose another config or a target with that feature"});
+      return make_error(ErrorKind::kCompile,
+                        {.given = fmt::format("the kernel of {} with config {} uses {}, which {} lacks", s.family, s.config.dump(),
+                                              std::string_view(name.data(), name.size()), s.target.to_string()),
+                         .supported = "configs whose instructions the target has",
+                         .remedy = "choose another config or a target with that feature"});
   }
   return {};
 }
@@ -167,7 +175,8 @@ Result<void> specialize(llvm::Module& module, llvm::TargetMachine& machine, cons
   retarget(module, machine, target);
   std::string broken;
   llvm::raw_string_ostream stream(broken);
-  if (llvm::verifyModule(module, &stream)) return make_error(ErrorKind::kCorrupt, {.given = fmt::format("the bitcode of {} is malformed: {}", s.family, broken)});
+  if (llvm::verifyModule(module, &stream))
+    return make_error(ErrorKind::kCorrupt, {.given = fmt::format("the bitcode of {} is malformed: {}", s.family, broken)});
   optimize(module, machine);
   return check_intrinsics(module, s);
 }

@@ -62,7 +62,10 @@ class CpuTimer final : public Timer {
 class CpuDevice final : public Device {
  public:
   CpuDevice(Target target, std::unique_ptr<ThreadPool> pool, std::unique_ptr<ObjectLoader> loader)
-      : target_(std::move(target)), pool_(std::move(pool)), loader_(std::move(loader)), name_(fmt::format("{}, {} threads", cpu_name(), pool_->threads())) {
+      : target_(std::move(target)),
+        pool_(std::move(pool)),
+        loader_(std::move(loader)),
+        name_(fmt::format("{}, {} threads", cpu_name(), pool_->threads())) {
     identity_ = {{"arch", target_.to_string()}, {"units", pool_->threads()}};
     identity_.update(cache_sizes());
   }
@@ -97,7 +100,9 @@ class CpuDevice final : public Device {
   Result<std::unique_ptr<Buffer>> allocate(std::size_t bytes) const override {
     constexpr std::size_t kAlignment = 256;  // that of CUDA allocations: what is aligned there is aligned here
     void* data = bytes <= SIZE_MAX - kAlignment ? std::aligned_alloc(kAlignment, (bytes + kAlignment) / kAlignment * kAlignment) : nullptr;
-    if (!data) return make_error(ErrorKind::kUnavailable, {.given = fmt::format("{} bytes of host memory cannot be had", bytes), .remedy = "use a smaller problem"});
+    if (!data)
+      return make_error(ErrorKind::kUnavailable,
+                        {.given = fmt::format("{} bytes of host memory cannot be had", bytes), .remedy = "use a smaller problem"});
     return std::unique_ptr<Buffer>(std::make_unique<CpuBuffer>(data, bytes));
   }
   Result<void> copy_to_device(void* device, const void* host, std::size_t bytes) const override { return copy(device, host, bytes); }
@@ -108,11 +113,14 @@ class CpuDevice final : public Device {
   }
   Result<void> synchronize() const override { return {}; }
   Result<std::shared_ptr<void>> make_stream() const override { return std::shared_ptr<void>(); }
-  Result<std::unique_ptr<Timer>> make_timer(Enqueue work) const override { return std::unique_ptr<Timer>(std::make_unique<CpuTimer>(std::move(work))); }
+  Result<std::unique_ptr<Timer>> make_timer(Enqueue work) const override {
+    return std::unique_ptr<Timer>(std::make_unique<CpuTimer>(std::move(work)));
+  }
 
   Result<void> check_pointer(const void* pointer, std::string_view what) const override {
     if (pointer) return {};
-    return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("{} is a null pointer", what), .supported = "host memory", .remedy = "pass the tensor's data"});
+    return make_error(ErrorKind::kInvalidArgument,
+                      {.given = fmt::format("{} is a null pointer", what), .supported = "host memory", .remedy = "pass the tensor's data"});
   }
 
  private:
@@ -122,9 +130,10 @@ class CpuDevice final : public Device {
   }
   static Error not_loaded_so(const std::vector<CpuModule::Kernel>& kernels, std::size_t index, const Launch& launch) {
     if (index >= kernels.size())
-      return make_error(ErrorKind::kInternal, {.given = fmt::format("entry {} of a module that was loaded with {}", index, kernels.size())});
-    return make_error(ErrorKind::kInternal, {.given = fmt::format("{} was loaded with {} bytes of scratch and launched with {}", launch.symbol,
-                                                                  kernels[index].scratch_bytes, launch.scratch_bytes)});
+      return make_error(ErrorKind::kInternal,
+                        {.given = fmt::format("entry {} of a module that was loaded with {}", index, kernels.size())});
+    return make_error(ErrorKind::kInternal, {.given = fmt::format("{} was loaded with {} bytes of scratch and launched with {}",
+                                                                  launch.symbol, kernels[index].scratch_bytes, launch.scratch_bytes)});
   }
 
   Target target_;

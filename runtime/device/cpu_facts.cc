@@ -22,7 +22,8 @@ namespace {
 constexpr int kMostThreads = 4096;
 
 Error bad_count(std::string_view what, std::string_view value) {
-  return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("{} is '{}'", what, value), .supported = fmt::format("1 to {}", kMostThreads)});
+  return make_error(ErrorKind::kInvalidArgument,
+                    {.given = fmt::format("{} is '{}'", what, value), .supported = fmt::format("1 to {}", kMostThreads)});
 }
 
 long cache_bytes(int name) { return std::max(0L, sysconf(name)); }
@@ -34,7 +35,8 @@ std::string cpu_name() {
   constexpr unsigned kBrand = 0x80000002;  // three leaves of 16 characters
   std::array<unsigned, 12> words{};
   if (__get_cpuid_max(0x80000000, nullptr) >= kBrand + 2) {
-    for (unsigned leaf = 0; leaf < 3; ++leaf) __get_cpuid(kBrand + leaf, &words[4 * leaf], &words[4 * leaf + 1], &words[4 * leaf + 2], &words[4 * leaf + 3]);
+    for (unsigned leaf = 0; leaf < 3; ++leaf)
+      __get_cpuid(kBrand + leaf, &words[4 * leaf], &words[4 * leaf + 1], &words[4 * leaf + 2], &words[4 * leaf + 3]);
     std::array<char, sizeof(words) + 1> text{};
     std::memcpy(text.data(), words.data(), sizeof(words));
     std::string name(text.data());
@@ -61,12 +63,15 @@ Result<int> thread_count(int asked) {
   if (text.empty()) return std::min(usable_cpus(), kMostThreads);
   int count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size() || count < 1 || count > kMostThreads) return bad_count("FSA_NUM_THREADS", text);
+  if (error != std::errc() || end != text.data() + text.size() || count < 1 || count > kMostThreads)
+    return bad_count("FSA_NUM_THREADS", text);
   return count;
 }
 
 Json cache_sizes() {
-  return {{"l1d_kib", cache_bytes(_SC_LEVEL1_DCACHE_SIZE) >> 10}, {"l2_kib", cache_bytes(_SC_LEVEL2_CACHE_SIZE) >> 10}, {"l3_mib", cache_bytes(_SC_LEVEL3_CACHE_SIZE) >> 20}};
+  return {{"l1d_kib", cache_bytes(_SC_LEVEL1_DCACHE_SIZE) >> 10},
+          {"l2_kib", cache_bytes(_SC_LEVEL2_CACHE_SIZE) >> 10},
+          {"l3_mib", cache_bytes(_SC_LEVEL3_CACHE_SIZE) >> 20}};
 }
 
 }  // namespace fsa

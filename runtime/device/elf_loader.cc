@@ -39,7 +39,8 @@ class ElfImage final : public LoadedObject {
     for (const auto& list : object.relocations)
       for (const Elf64_Rela& r : list.entries) FSA_RETURN_IF_ERROR(relocate(object.sections[list.section], r));
     FSA_RETURN_IF_ERROR(protect());
-    for (const std::string& name : symbols) entries_.push_back(reinterpret_cast<void*>(address_[object.function(name) - object.symbols.data()]));
+    for (const std::string& name : symbols)
+      entries_.push_back(reinterpret_cast<void*>(address_[object.function(name) - object.symbols.data()]));
     return {};
   }
 
@@ -108,20 +109,28 @@ class ElfImage final : public LoadedObject {
     const std::size_t offset = section_offset_[section.index] + r.r_offset;
     const std::uint64_t sum = address_[symbol] + static_cast<std::uint64_t>(r.r_addend);
     switch (ELF64_R_TYPE(r.r_info)) {
-      case R_X86_64_64: return write<std::uint64_t>(offset, sum);
-      case R_X86_64_PC64: return write<std::uint64_t>(offset, sum - place(offset));
+      case R_X86_64_64:
+        return write<std::uint64_t>(offset, sum);
+      case R_X86_64_PC64:
+        return write<std::uint64_t>(offset, sum - place(offset));
       case R_X86_64_PC32:
-      case R_X86_64_PLT32: return write<std::int32_t>(offset, sum - place(offset));
-      case R_X86_64_32: return write<std::uint32_t>(offset, sum);
-      case R_X86_64_32S: return write<std::int32_t>(offset, sum);
-      default: return write<std::int32_t>(offset, place(slots_ + symbol * sizeof(std::uint64_t)) + static_cast<std::uint64_t>(r.r_addend) - place(offset));
+      case R_X86_64_PLT32:
+        return write<std::int32_t>(offset, sum - place(offset));
+      case R_X86_64_32:
+        return write<std::uint32_t>(offset, sum);
+      case R_X86_64_32S:
+        return write<std::int32_t>(offset, sum);
+      default:
+        return write<std::int32_t>(offset,
+                                   place(slots_ + symbol * sizeof(std::uint64_t)) + static_cast<std::uint64_t>(r.r_addend) - place(offset));
     }
   }
   template <class Word>
   Result<void> write(std::size_t offset, std::uint64_t value) {
     const auto word = static_cast<Word>(value);
     if (static_cast<std::uint64_t>(word) != value)  // sign-extends signed words
-      return make_error(ErrorKind::kCorrupt, {.given = "the CPU binary refers to an address out of a 32-bit reach", .supported = "position-independent objects"});
+      return make_error(ErrorKind::kCorrupt, {.given = "the CPU binary refers to an address out of a 32-bit reach",
+                                              .supported = "position-independent objects"});
     std::memcpy(base_ + offset, &word, sizeof(word));
     return {};
   }
@@ -134,8 +143,9 @@ class ElfImage final : public LoadedObject {
     return {};
   }
   static Error failed(std::string_view what, std::size_t bytes) {
-    return make_error(ErrorKind::kUnavailable, {.given = fmt::format("the system refused to {} {} bytes for a kernel: {}", what, bytes, std::strerror(errno)),
-                                                .remedy = "allow the process executable memory (SELinux: execmem) and raise its memory limit"});
+    return make_error(ErrorKind::kUnavailable,
+                      {.given = fmt::format("the system refused to {} {} bytes for a kernel: {}", what, bytes, std::strerror(errno)),
+                       .remedy = "allow the process executable memory (SELinux: execmem) and raise its memory limit"});
   }
   std::uint64_t place(std::size_t offset) const { return reinterpret_cast<std::uint64_t>(base_) + offset; }
 

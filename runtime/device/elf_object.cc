@@ -47,14 +47,17 @@ Result<Elf64_Ehdr> read_header(std::span<const std::byte> file) {
 }
 
 Result<void> check_loaded(const Elf64_Shdr& h, std::uint64_t& total) {
-  if (h.sh_addralign > kMostAlignment || (h.sh_addralign && !std::has_single_bit(h.sh_addralign))) return corrupt("a section has an impossible alignment");
-  if (h.sh_size > kMostLoadedBytes || (total += h.sh_size + h.sh_addralign) > kMostLoadedBytes) return corrupt("it is larger than any kernel");
+  if (h.sh_addralign > kMostAlignment || (h.sh_addralign && !std::has_single_bit(h.sh_addralign)))
+    return corrupt("a section has an impossible alignment");
+  if (h.sh_size > kMostLoadedBytes || (total += h.sh_size + h.sh_addralign) > kMostLoadedBytes)
+    return corrupt("it is larger than any kernel");
   if (h.sh_flags & SHF_TLS) return corrupt("it has thread-local data");
   return {};
 }
 
 Result<std::vector<ElfObject::Section>> read_sections(std::span<const std::byte> file, const Elf64_Ehdr& header) {
-  FSA_ASSIGN_OR_RETURN(const auto bytes, slice(file, header.e_shoff, std::uint64_t{header.e_shnum} * sizeof(Elf64_Shdr), "its section table"));
+  FSA_ASSIGN_OR_RETURN(const auto bytes,
+                       slice(file, header.e_shoff, std::uint64_t{header.e_shnum} * sizeof(Elf64_Shdr), "its section table"));
   FSA_ASSIGN_OR_RETURN(const auto headers, read_table<Elf64_Shdr>(bytes, header.e_shentsize, "its section table"));
   std::vector<ElfObject::Section> sections;
   std::uint64_t total = 0;
@@ -129,15 +132,18 @@ bool is_provided(std::string_view name) {
 std::size_t relocation_width(std::uint32_t type) {
   switch (type) {
     case R_X86_64_64:
-    case R_X86_64_PC64: return 8;
+    case R_X86_64_PC64:
+      return 8;
     case R_X86_64_PC32:
     case R_X86_64_PLT32:
     case R_X86_64_GOTPCREL:
     case R_X86_64_GOTPCRELX:
     case R_X86_64_REX_GOTPCRELX:
     case R_X86_64_32:
-    case R_X86_64_32S: return 4;
-    default: return 0;
+    case R_X86_64_32S:
+      return 4;
+    default:
+      return 0;
   }
 }
 
@@ -153,8 +159,9 @@ Result<ElfObject> ElfObject::parse(std::span<const std::byte> bytes) {
 
 const ElfObject::Symbol* ElfObject::function(std::string_view name) const {
   for (const Symbol& s : symbols)
-    if (s.name == name && ELF64_ST_BIND(s.entry.st_info) == STB_GLOBAL && ELF64_ST_TYPE(s.entry.st_info) == STT_FUNC && s.entry.st_shndx < sections.size() &&
-        sections[s.entry.st_shndx].loaded() && sections[s.entry.st_shndx].executable() && s.entry.st_value < sections[s.entry.st_shndx].bytes.size())
+    if (s.name == name && ELF64_ST_BIND(s.entry.st_info) == STB_GLOBAL && ELF64_ST_TYPE(s.entry.st_info) == STT_FUNC &&
+        s.entry.st_shndx < sections.size() && sections[s.entry.st_shndx].loaded() && sections[s.entry.st_shndx].executable() &&
+        s.entry.st_value < sections[s.entry.st_shndx].bytes.size())
       return &s;
   return nullptr;
 }

@@ -29,7 +29,7 @@ struct ElfObject {
     bool undefined() const { return entry.st_shndx == SHN_UNDEF; }
   };
   struct Relocations {
-    std::uint32_t section = 0;  ///< that they apply to; a loaded one
+    std::uint32_t section = 0;        ///< that they apply to; a loaded one
     std::vector<Elf64_Rela> entries;  ///< symbol index and offset are in range
   };
 

@@ -35,9 +35,10 @@ class Session {
     // Kernels see no symbol of this process and register nothing with its unwinder or its exit handlers.
     builder.setLinkProcessSymbolsByDefault(false);
     builder.setPlatformSetUp(llvm::orc::setUpInactivePlatform);
-    builder.setObjectLinkingLayerCreator([](llvm::orc::ExecutionSession& session, const llvm::Triple&) -> llvm::Expected<std::unique_ptr<llvm::orc::ObjectLayer>> {
-      return std::make_unique<llvm::orc::ObjectLinkingLayer>(session);
-    });
+    builder.setObjectLinkingLayerCreator(
+        [](llvm::orc::ExecutionSession& session, const llvm::Triple&) -> llvm::Expected<std::unique_ptr<llvm::orc::ObjectLayer>> {
+          return std::make_unique<llvm::orc::ObjectLinkingLayer>(session);
+        });
     auto jit = builder.create();
     if (!jit) return make_error(ErrorKind::kInternal, {.given = "LLVM's JIT linker does not start: " + llvm::toString(jit.takeError())});
     (*jit)->getExecutionSession().setErrorReporter([](llvm::Error error) { llvm::consumeError(std::move(error)); });  // the default prints
@@ -65,7 +66,8 @@ class Session {
   llvm::orc::SymbolMap externals() {
     llvm::orc::SymbolMap map;
     for (const ExternalFunction& f : external_functions())
-      map[jit_->mangleAndIntern(llvm::StringRef(f.name))] = {llvm::orc::ExecutorAddr::fromPtr(f.address), llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
+      map[jit_->mangleAndIntern(llvm::StringRef(f.name))] = {llvm::orc::ExecutorAddr::fromPtr(f.address),
+                                                             llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
     return map;
   }
 

@@ -46,8 +46,9 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(unsigned threads) {
   try {
     for (unsigned i = 1; i < threads; ++i) pool->workers_.emplace_back([p = pool.get(), i] { p->work(i); });
   } catch (const std::system_error& e) {
-    return make_error(ErrorKind::kUnavailable, {.given = fmt::format("{} threads, of which the system gave {}: {}", threads, pool->workers_.size() + 1, e.what()),
-                                                .remedy = "set FSA_NUM_THREADS to a smaller number"});
+    return make_error(ErrorKind::kUnavailable,
+                      {.given = fmt::format("{} threads, of which the system gave {}: {}", threads, pool->workers_.size() + 1, e.what()),
+                       .remedy = "set FSA_NUM_THREADS to a smaller number"});
   }
   return pool;
 }
@@ -70,8 +71,9 @@ Result<void> ThreadPool::reserve_scratch(std::size_t bytes) {
   for (std::size_t i = 0; i < scratch_.size(); ++i) {
     larger.push_back(make_scratch(bytes));
     if (!larger.back())
-      return make_error(ErrorKind::kUnavailable, {.given = fmt::format("{} times {} bytes of scratch memory cannot be had", scratch_.size(), bytes),
-                                                  .remedy = "choose a config with smaller chunks, or fewer threads (FSA_NUM_THREADS)"});
+      return make_error(ErrorKind::kUnavailable,
+                        {.given = fmt::format("{} times {} bytes of scratch memory cannot be had", scratch_.size(), bytes),
+                         .remedy = "choose a config with smaller chunks, or fewer threads (FSA_NUM_THREADS)"});
   }
   // Memory is not touched here, so that each page lands near the worker that uses it first.
   unsigned seats[kSeats];
@@ -143,7 +145,8 @@ unsigned ThreadPool::acquire() {
       free = seats_.load(std::memory_order_relaxed);
       continue;
     }
-    if (seats_.compare_exchange_weak(free, free & (free - 1), std::memory_order_acquire, std::memory_order_relaxed)) return static_cast<unsigned>(std::countr_zero(free));
+    if (seats_.compare_exchange_weak(free, free & (free - 1), std::memory_order_acquire, std::memory_order_relaxed))
+      return static_cast<unsigned>(std::countr_zero(free));
   }
 }
 

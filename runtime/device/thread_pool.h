@@ -61,10 +61,10 @@ class ThreadPool {
   std::int64_t items_ = 0;
 
   // Own cache lines: each is written by many threads at a different rhythm.
-  alignas(64) std::atomic<std::int64_t> next_{0};   ///< item
-  alignas(64) std::atomic<std::uint32_t> door_{0};  ///< kOpen, and the number of workers inside
-  alignas(64) std::atomic<std::uint32_t> epoch_{0}; ///< counts launches; what idle workers wait for
-  alignas(64) std::atomic<std::uint32_t> seats_;    ///< bit 0: the pool is free; others: scratch of a launch without it
+  alignas(64) std::atomic<std::int64_t> next_{0};    ///< item
+  alignas(64) std::atomic<std::uint32_t> door_{0};   ///< kOpen, and the number of workers inside
+  alignas(64) std::atomic<std::uint32_t> epoch_{0};  ///< counts launches; what idle workers wait for
+  alignas(64) std::atomic<std::uint32_t> seats_;     ///< bit 0: the pool is free; others: scratch of a launch without it
   std::atomic<bool> stop_{false};
   std::vector<std::jthread> workers_;
 };

@@ -21,7 +21,8 @@ struct Config {
   FSA_HOST_DEVICE constexpr int row_splits(const SelectedShape& s) const { return ceil_div(tokens * s.group, rows()); }
 
   FSA_HOST_DEVICE static constexpr int k_columns(const SelectedShape& s) { return round_up(s.head_dim, 16); }
-  FSA_HOST_DEVICE static constexpr int v_columns(const SelectedShape& s) { return round_up(s.head_dim_v, 16); }
+  /// Past 192 all 256: the addresses of tiles without the swizzle, beside that many accumulators, make ptxas spill.
+  FSA_HOST_DEVICE static constexpr int v_columns(const SelectedShape& s) { return s.head_dim_v > 192 ? 256 : round_up(s.head_dim_v, 16); }
   /// Floats from one row of the merged output to the next; the pad keeps eight rows in different banks.
   FSA_HOST_DEVICE static constexpr int output_pitch(const SelectedShape& s) { return v_columns(s) + 8; }
 

@@ -29,8 +29,17 @@ std::vector<Case> cases() {
 class CpuFamilies : public testing::TestWithParam<Case> {
  protected:
   static Json selected(Element element, int head_dim, int group) {
-    return to_json(selected_problem_fields(), {.element = element, .head_dim = head_dim, .head_dim_v = head_dim, .group = group, .block_size = 64, .topk = 16,
-                                               .heads_kv = 2, .num_seqs = 1, .total_q = 4096, .total_k = 4096, .scale = 0.1f});
+    return to_json(selected_problem_fields(), {.element = element,
+                                               .head_dim = head_dim,
+                                               .head_dim_v = head_dim,
+                                               .group = group,
+                                               .block_size = 64,
+                                               .topk = 16,
+                                               .heads_kv = 2,
+                                               .num_seqs = 1,
+                                               .total_q = 4096,
+                                               .total_k = 4096,
+                                               .scale = 0.1f});
   }
   /// Problems of selected attention, and the defaults of families that measure something else.
   static std::vector<Json> problems() {
@@ -55,8 +64,9 @@ TEST_P(CpuFamilies, CompileAndLinkForTheTarget) {
     const auto loaded = loader->load(binary->bytes, s.symbols);
     ASSERT_TRUE(loaded.ok()) << s.name() << ": " << loaded.error().message();
     EXPECT_EQ((*loaded)->entries().size(), s.symbols.size());
-    RecordProperty(fmt::format("kernel{}", compiled++), fmt::format("{}: {:.0f} ms, {} bytes, frame {}", s.name(), 1e3 * binary->report.seconds,
-                                                                    binary->bytes.size(), binary->report.stack_bytes));
+    RecordProperty(fmt::format("kernel{}", compiled++),
+                   fmt::format("{}: {:.0f} ms, {} bytes, frame {}", s.name(), 1e3 * binary->report.seconds, binary->bytes.size(),
+                               binary->report.stack_bytes));
   }
   EXPECT_GE(compiled, 1);
 }

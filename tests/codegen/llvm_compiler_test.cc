@@ -33,8 +33,12 @@ struct Params {
 using Entry = void (*)(const Params*, long, void*);
 
 Specialization specialization(const std::string& target, int scale = 3, int bf16_dot = 0) {
-  return {.family = std::string(kFamily), .version = 1, .target = Target::parse(target).value(), .shape = {{"width", kWidth}},
-          .config = {{"scale", scale}, {"bf16_dot", bf16_dot}}, .source = {},
+  return {.family = std::string(kFamily),
+          .version = 1,
+          .target = Target::parse(target).value(),
+          .shape = {{"width", kWidth}},
+          .config = {{"scale", scale}, {"bf16_dot", bf16_dot}},
+          .source = {},
           .constants = {kWidth, static_cast<std::uint32_t>(scale), static_cast<std::uint32_t>(bf16_dot)},
           .symbols = {"kernel_entry_scale", "kernel_entry_dot"}};
 }
@@ -42,9 +46,9 @@ Specialization specialization(const std::string& target, int scale = 3, int bf16
 class LlvmCompiler : public testing::Test {
  protected:
   static std::unique_ptr<Compiler> compiler(std::string_view bitcode) {
-    return make_llvm_compiler(std::make_shared<const TemplateStore>(
-                                  std::map<std::string, std::string, std::less<>>{},
-                                  std::map<std::string, std::span<const std::byte>, std::less<>>{{std::string(kFamily), std::as_bytes(std::span(bitcode))}}))
+    return make_llvm_compiler(std::make_shared<const TemplateStore>(std::map<std::string, std::string, std::less<>>{},
+                                                                    std::map<std::string, std::span<const std::byte>, std::less<>>{
+                                                                        {std::string(kFamily), std::as_bytes(std::span(bitcode))}}))
         .value();
   }
   /// y of items 0..3 for x = 0, 1, 2, ...

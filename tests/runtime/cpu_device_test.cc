@@ -24,7 +24,9 @@ std::vector<std::byte> test_object() {
   return {bytes.begin(), bytes.end()};
 }
 
-Launch launch_of(const char* symbol, std::uint32_t items) { return {.symbol = symbol, .grid = {items, 1, 1}, .threads = 1, .scratch_bytes = 64}; }
+Launch launch_of(const char* symbol, std::uint32_t items) {
+  return {.symbol = symbol, .grid = {items, 1, 1}, .threads = 1, .scratch_bytes = 64};
+}
 
 class CpuDevice : public testing::Test {
  protected:
@@ -116,15 +118,19 @@ TEST_F(CpuDevice, MemoryIsAlignedAndCopies) {
   EXPECT_NE(device_->allocate(0).value()->data(), nullptr);
 }
 
-TEST_F(CpuDevice, MoreMemoryThanThereIsIsAnError) { EXPECT_EQ(device_->allocate(std::size_t{1} << 60).error().kind, ErrorKind::kUnavailable); }
+TEST_F(CpuDevice, MoreMemoryThanThereIsIsAnError) {
+  EXPECT_EQ(device_->allocate(std::size_t{1} << 60).error().kind, ErrorKind::kUnavailable);
+}
 
 TEST_F(CpuDevice, TheTimerRunsTheWorkAndTimesIt) {
   int runs = 0;
-  const auto timer = device_->make_timer([&](void*) -> Result<void> {
-    ++runs;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return {};
-  }).value();
+  const auto timer = device_
+                         ->make_timer([&](void*) -> Result<void> {
+                           ++runs;
+                           std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                           return {};
+                         })
+                         .value();
   const auto seconds = timer->run();
   ASSERT_TRUE(seconds.ok());
   EXPECT_GE(*seconds, 0.005);
@@ -133,7 +139,8 @@ TEST_F(CpuDevice, TheTimerRunsTheWorkAndTimesIt) {
 }
 
 TEST_F(CpuDevice, TheTimerPassesOnAFailure) {
-  const auto timer = device_->make_timer([](void*) -> Result<void> { return make_error(ErrorKind::kDevice, {.given = "it broke"}); }).value();
+  const auto timer =
+      device_->make_timer([](void*) -> Result<void> { return make_error(ErrorKind::kDevice, {.given = "it broke"}); }).value();
   EXPECT_EQ(timer->run().error().kind, ErrorKind::kDevice);
 }
 

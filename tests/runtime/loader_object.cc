@@ -16,8 +16,8 @@ using Function = int (*)(int);
 extern "C" {
 void* memcpy(void*, const void*, unsigned long);
 void* memset(void*, int, unsigned long);
-int shared_counter = 7;                                                // reached through its address slot
-Function volatile shared_functions[2] = {doubled, negated};           // absolute 64-bit addresses
+int shared_counter = 7;                                      // reached through its address slot
+Function volatile shared_functions[2] = {doubled, negated};  // absolute 64-bit addresses
 
 // y[item] = 2 * x[item] + table for even items, -x[item] + table for odd ones.
 __attribute__((visibility("default"))) void kernel_entry(const Params* p, long item, void* scratch) {
@@ -26,8 +26,11 @@ __attribute__((visibility("default"))) void kernel_entry(const Params* p, long i
   memcpy(row, p->x + item * 16, bytes);
   for (int i = 0; i < 16; ++i) row[i] = shared_functions[item & 1](row[i]) + kTable[item & 3];
   memcpy(p->y + item * 16, row, bytes);
-  __atomic_store_n(p->calls, __atomic_add_fetch(&zeroed, 1, __ATOMIC_RELAXED) + __atomic_load_n(&shared_counter, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+  __atomic_store_n(p->calls, __atomic_add_fetch(&zeroed, 1, __ATOMIC_RELAXED) + __atomic_load_n(&shared_counter, __ATOMIC_RELAXED),
+                   __ATOMIC_RELAXED);
 }
 
-__attribute__((visibility("default"))) void kernel_entry_clear(const Params* p, long item, void*) { memset(p->y + item * 16, 0, 16 * sizeof(int)); }
+__attribute__((visibility("default"))) void kernel_entry_clear(const Params* p, long item, void*) {
+  memset(p->y + item * 16, 0, 16 * sizeof(int));
+}
 }

@@ -134,7 +134,8 @@ TEST_P(Loader, WhatIsNoObjectIsCorrupt) {
 }
 
 TEST_P(Loader, AnotherMachineClassOrTypeIsCorrupt) {
-  for (const auto& [offset, value] : {std::pair{EI_CLASS, int{ELFCLASS32}}, {EI_DATA, int{ELFDATA2MSB}}, {16, int{ET_DYN}}, {18, int{EM_AARCH64}}}) {
+  for (const auto& [offset, value] :
+       {std::pair{EI_CLASS, int{ELFCLASS32}}, {EI_DATA, int{ELFDATA2MSB}}, {16, int{ET_DYN}}, {18, int{EM_AARCH64}}}) {
     auto object = object_;
     object[offset] = std::byte(value);
     EXPECT_EQ(refusal(object).kind, ErrorKind::kCorrupt) << offset;
@@ -142,7 +143,8 @@ TEST_P(Loader, AnotherMachineClassOrTypeIsCorrupt) {
 }
 
 TEST_P(Loader, ATruncatedObjectIsCorruptWhereverItEnds) {
-  for (std::size_t size = 0; size < object_.size(); size += 1 + size / 64) EXPECT_EQ(refusal(std::span(object_).first(size)).kind, ErrorKind::kCorrupt) << size;
+  for (std::size_t size = 0; size < object_.size(); size += 1 + size / 64)
+    EXPECT_EQ(refusal(std::span(object_).first(size)).kind, ErrorKind::kCorrupt) << size;
 }
 
 /// All the bytes that steer a loader: the file header, the section table, symbols and relocations.

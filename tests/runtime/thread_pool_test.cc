@@ -64,11 +64,14 @@ TEST(ThreadPool, SleepingWorkersWakeUp) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));  // far past the spin
     // Two items that wait for each other: done only if a worker takes one.
     std::atomic<int> arrived{0};
-    pool->run(2, [](void* context, std::int64_t, void*) {
-      auto& both = *static_cast<std::atomic<int>*>(context);
-      ++both;
-      while (both < 2) std::this_thread::yield();
-    }, &arrived);
+    pool->run(
+        2,
+        [](void* context, std::int64_t, void*) {
+          auto& both = *static_cast<std::atomic<int>*>(context);
+          ++both;
+          while (both < 2) std::this_thread::yield();
+        },
+        &arrived);
     EXPECT_EQ(arrived, 2);
   }
 }
@@ -135,11 +138,14 @@ TEST(ThreadPool, ASecondLaunchDoesNotWaitForTheFirst) {
     std::atomic<bool>&started, &finish;
   } flags{started, finish};
   std::jthread first([&] {
-    pool->run(2, [](void* context, std::int64_t, void*) {
-      auto& f = *static_cast<Flags*>(context);
-      f.started = true;
-      while (!f.finish) std::this_thread::yield();
-    }, &flags);
+    pool->run(
+        2,
+        [](void* context, std::int64_t, void*) {
+          auto& f = *static_cast<Flags*>(context);
+          f.started = true;
+          while (!f.finish) std::this_thread::yield();
+        },
+        &flags);
   });
   while (!started) std::this_thread::yield();
   Counts counts(10);
