@@ -8,7 +8,7 @@
 #include "runtime/device/object_loader.h"
 #include "templates/embedded.h"
 #include "templates/families.h"
-#include "templates/selected_problem.h"
+#include "tests/families/problems/problems.h"
 
 namespace fsa {
 namespace {
@@ -26,29 +26,7 @@ std::vector<Case> cases() {
   return all;
 }
 
-class CpuFamilies : public testing::TestWithParam<Case> {
- protected:
-  static Json selected(Element element, int head_dim, int group) {
-    return to_json(selected_problem_fields(), {.element = element,
-                                               .head_dim = head_dim,
-                                               .head_dim_v = head_dim,
-                                               .group = group,
-                                               .block_size = 64,
-                                               .topk = 16,
-                                               .heads_kv = 2,
-                                               .num_seqs = 1,
-                                               .total_q = 4096,
-                                               .total_k = 4096,
-                                               .scale = 0.1f});
-  }
-  /// Problems of selected attention, and the defaults of families that measure something else.
-  static std::vector<Json> problems() {
-    std::vector<Json> all{Json::object()};
-    for (const Element element : {Element::kBF16, Element::kF16, Element::kF32})
-      for (const auto& [head_dim, group] : {std::pair{128, 4}, std::pair{64, 1}}) all.push_back(selected(element, head_dim, group));
-    return all;
-  }
-};
+class CpuFamilies : public testing::TestWithParam<Case> {};
 
 TEST_P(CpuFamilies, CompileAndLinkForTheTarget) {
   const Kernel& kernel = *find_family(GetParam().family)->cpu;
@@ -56,8 +34,7 @@ TEST_P(CpuFamilies, CompileAndLinkForTheTarget) {
   const auto compiler = make_llvm_compiler(embedded_templates()).value();
   const auto loader = make_object_loader().value();
   int compiled = 0;
-  for (const Json& p : problems()) {
-    if (!kernel.check(p, target)) continue;
+  for (const Json& p : test::family_problems(GetParam().family, Backend::kCpu).compiled) {
     const Specialization s = kernel.specialize(p, kernel.default_config(p, target), target);
     const auto binary = compiler->compile(s);
     ASSERT_TRUE(binary.ok()) << binary.error().message();

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <map>
 #include <random>
 #include <thread>
@@ -16,35 +15,13 @@
 #include "codegen/ptxas_report.h"
 #include "templates/embedded.h"
 #include "templates/families.h"
-#include "templates/selected_problem.h"
+#include "tests/families/problems/problems.h"
 
 namespace fsa {
 namespace {
 
 constexpr int kThreads = 2;
 constexpr int kStackAllowance = 64;  // bytes: a frame of ABI leftovers, not one of arrays or spills
-
-/// Problems that differ in what a kernel is specialised on: the models' shapes, then the corners of the legal ranges.
-std::vector<Json> problems() {
-  const auto problem = [](Element element, int d, int dv, int group, int block_size, int topk) {
-    return to_json(selected_problem_fields(), SelectedProblem{.element = element,
-                                                              .head_dim = d,
-                                                              .head_dim_v = dv,
-                                                              .group = group,
-                                                              .block_size = block_size,
-                                                              .topk = topk,
-                                                              .heads_kv = 4,
-                                                              .num_seqs = 1,
-                                                              .total_q = 65536,
-                                                              .total_k = 65536,
-                                                              .scale = 1 / std::sqrt(static_cast<float>(d))});
-  };
-  constexpr Element kB = Element::kBF16, kH = Element::kF16;
-  return {problem(kB, 128, 128, 4, 64, 16), problem(kB, 128, 128, 1, 64, 16), problem(kB, 128, 128, 16, 64, 16),
-          problem(kB, 128, 128, 4, 128, 8), problem(kH, 64, 64, 8, 64, 16),   problem(kH, 256, 256, 4, 64, 16),
-          problem(kB, 256, 256, 1, 128, 8), problem(kB, 192, 128, 2, 64, 16), problem(kH, 72, 40, 3, 32, 4),
-          problem(kB, 16, 16, 1, 16, 1),    problem(kB, 96, 96, 5, 16, 64),   problem(kB, 16, 256, 7, 48, 3)};
-}
 
 /// The default, the smallest, the largest and a random config. Size is shared memory, then threads, then registers.
 std::vector<Json> configs_of(const Kernel& kernel, const Json& problem, const Target& target, std::uint32_t seed) {
@@ -71,17 +48,18 @@ struct Share {
 /// Every different specialization of the CUDA families for the target's share of the problems, in a fixed order.
 std::vector<Specialization> specializations(const Target& target, Share share) {
   std::map<Digest, Specialization> list;
-  const std::vector<Json> all = problems();
-  for (const Family& family : all_families())
+  for (const Family& family : all_families()) {
+    if (!family.cuda) continue;
+    const std::vector<Json> all = test::family_problems(family.name, Backend::kCuda).compiled;
     for (std::size_t i = share.first; i < all.size(); i += share.step) {
       const Json& problem = all[i];
       const auto seed = static_cast<std::uint32_t>(i + 1);
-      if (!family.cuda || !family.cuda->check(problem, target)) continue;
       for (const Json& config : configs_of(*family.cuda, problem, target, seed)) {
         Specialization s = family.cuda->specialize(problem, config, target);
         list.emplace(s.kernel_digest(), std::move(s));
       }
     }
+  }
   std::vector<Specialization> values;
   for (auto& [digest, s] : list) values.push_back(std::move(s));
   return values;
@@ -147,9 +125,9 @@ class DefaultKernels : public Kernels {};
 // The goal is 500 ms on an idle core; the bound leaves room for slower ones.
 TEST_P(DefaultKernels, CompileWhileAUserWaits) {
   const Target target = Target::parse(GetParam().target).value();
-  const Json problem = problems().front();
   for (const Family& family : all_families()) {
-    if (!family.cuda || !family.cuda->check(problem, target)) continue;
+    if (!family.cuda) continue;
+    const Json problem = test::family_problems(family.name, Backend::kCuda).compiled.front();
     const Specialization s = family.cuda->specialize(problem, family.cuda->default_config(problem, target), target);
     std::vector<double> seconds;
     for (int i = 0; i < 5; ++i) {

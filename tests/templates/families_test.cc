@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "templates/selected_problem.h"
+#include "tests/families/problems/problems.h"
 
 namespace fsa {
 namespace {
@@ -14,42 +14,6 @@ std::vector<Target> targets(Backend backend) {
   std::vector<Target> list;
   for (const std::string& name : Target::known())
     if (const Target t = Target::parse(name).value(); t.backend == backend) list.push_back(t);
-  return list;
-}
-
-/// Problems of selected attention that stress the enumeration: small, large, odd.
-std::vector<Json> selected_problems(Backend backend) {
-  std::vector<SelectedProblem> problems{
-      {.head_dim = 128, .head_dim_v = 128, .group = 4, .topk = 16, .heads_kv = 4, .total_q = 65536, .total_k = 65536, .scale = 0.1f},
-      {.head_dim = 16, .head_dim_v = 16, .group = 1, .block_size = 16, .topk = 1, .total_q = 10, .total_k = 10, .scale = 0.1f},
-      {.head_dim = 256,
-       .head_dim_v = 256,
-       .group = 16,
-       .block_size = 128,
-       .topk = 64,
-       .heads_kv = 2,
-       .num_seqs = 3,
-       .total_q = 999,
-       .total_k = 3000,
-       .scale = 0.1f},
-      {.element = Element::kF16,
-       .head_dim = 72,
-       .head_dim_v = 200,
-       .group = 7,
-       .block_size = 112,
-       .topk = 3,
-       .total_q = 500,
-       .total_k = 500,
-       .scale = 0.1f},
-      {.num_seqs = 0, .total_q = 0, .total_k = 0, .scale = 0.1f}};
-  if (backend == Backend::kCpu)
-    problems.push_back({.element = Element::kF32, .head_dim = 64, .head_dim_v = 64, .total_q = 100, .total_k = 100, .scale = 0.1f});
-  std::vector<Json> list;
-  for (auto& p : problems) {
-    p.item_tokens = 128;
-    p.partial = backend == Backend::kCpu ? 2 : 0;
-    list.push_back(to_json(selected_problem_fields(), p));
-  }
   return list;
 }
 
@@ -66,10 +30,7 @@ std::vector<Point> all_points() {
     for (Backend backend : {Backend::kCuda, Backend::kCpu}) {
       const Kernel* kernel = family.kernel(backend);
       if (!kernel) continue;
-      auto problems = selected_problems(backend);
-      // Families of other operators take the empty object: every field at its default.
-      if (family.name == "multiply_add_peak") problems = {Json::object()};
-      for (const Json& problem : problems)
+      for (const Json& problem : test::family_problems(family.name, backend).planned)
         for (const Target& target : targets(backend)) points.push_back({kernel, problem, target});
     }
   return points;
@@ -196,11 +157,10 @@ TEST(Families, AnotherConfigIsAnotherKernel) {
 TEST(Families, TotalsDoNotChangeTheKernel) {
   // Compile-time facts alone may enter a specialization, or every batch would compile anew.
   for (const Point& p : all_points()) {
-    if (!p.problem.contains("total_q")) continue;
     Json longer = p.problem;
-    longer["total_q"] = longer["total_q"].get<std::int64_t>() + 100;
-    longer["total_k"] = longer["total_k"].get<std::int64_t>() + 1000;
-    longer["scale"] = 0.5;
+    for (const char* total : {"total_q", "total_k", "total_c"})
+      if (longer.contains(total)) longer[total] = longer[total].get<std::int64_t>() + 100;
+    if (longer.contains("scale")) longer["scale"] = 0.5;
     const Json config = p.kernel->default_config(p.problem, p.target);
     EXPECT_EQ(p.kernel->specialize(p.problem, config, p.target).kernel_digest(),
               p.kernel->specialize(longer, config, p.target).kernel_digest())

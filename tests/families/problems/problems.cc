@@ -1,0 +1,24 @@
+#include "tests/families/problems/problems.h"
+
+#include <map>
+#include <stdexcept>
+#include <string>
+
+namespace fsa::test {
+
+FamilyProblems family_problems(std::string_view family, Backend backend) {
+  static const std::map<std::string_view, FamilyProblems (*)(Backend)> lists{
+      {"block_index", selected_problems},
+      {"selected_block_major", selected_problems},
+      {"partial_reduce", selected_problems},
+      {"selected_query_major", selected_problems},
+      {"multiply_add_peak", multiply_add_peak_problems},
+  };
+  const auto list = lists.find(family);
+  if (list == lists.end()) throw std::out_of_range("tests/families/problems has no list for " + std::string(family));
+  return list->second(backend);
+}
+
+FamilyProblems multiply_add_peak_problems(Backend) { return {.compiled = {Json::object()}, .planned = {Json::object()}}; }
+
+}  // namespace fsa::test

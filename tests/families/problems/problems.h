@@ -1,0 +1,24 @@
+#pragma once
+// Owns the problems that every test over all kernel families takes: one list per family, the only thing such tests know of it.
+#include <string_view>
+#include <vector>
+
+#include "codegen/base/json.h"
+#include "codegen/target.h"
+
+namespace fsa::test {
+
+/// What a family is planned and compiled for in tests. Every problem is supported on every target of the backend.
+struct FamilyProblems {
+  std::vector<Json> compiled;  ///< differ in what kernels are specialised on: the models' shapes first, then corners
+  std::vector<Json> planned;   ///< stress enumeration and launches: small, large, odd, empty
+};
+
+/// The list of `family`, with the parts that `backend` supports.
+FamilyProblems family_problems(std::string_view family, Backend backend);
+
+/// One list per family or group of families.
+FamilyProblems selected_problems(Backend backend);
+FamilyProblems multiply_add_peak_problems(Backend backend);
+
+}  // namespace fsa::test

@@ -1,0 +1,77 @@
+// The problems of the families that selected attention is made of.
+#include <cmath>
+
+#include "templates/selected_problem.h"
+#include "tests/families/problems/problems.h"
+
+namespace fsa::test {
+namespace {
+
+std::vector<SelectedProblem> compiled(Backend backend) {
+  const auto problem = [](Element element, int d, int dv, int group, int block_size, int topk) {
+    return SelectedProblem{.element = element,
+                           .head_dim = d,
+                           .head_dim_v = dv,
+                           .group = group,
+                           .block_size = block_size,
+                           .topk = topk,
+                           .heads_kv = 4,
+                           .num_seqs = 1,
+                           .total_q = 65536,
+                           .total_k = 65536,
+                           .scale = 1 / std::sqrt(static_cast<float>(d))};
+  };
+  constexpr Element kB = Element::kBF16, kH = Element::kF16, kF = Element::kF32;
+  if (backend == Backend::kCpu)
+    return {problem(kB, 128, 128, 4, 64, 16), problem(kB, 64, 64, 1, 64, 16),   problem(kH, 128, 128, 4, 64, 16),
+            problem(kH, 72, 40, 3, 32, 4),    problem(kF, 128, 128, 4, 64, 16), problem(kF, 64, 64, 1, 64, 16)};
+  return {problem(kB, 128, 128, 4, 64, 16), problem(kB, 128, 128, 1, 64, 16), problem(kB, 128, 128, 16, 64, 16),
+          problem(kB, 128, 128, 4, 128, 8), problem(kH, 64, 64, 8, 64, 16),   problem(kH, 256, 256, 4, 64, 16),
+          problem(kB, 256, 256, 1, 128, 8), problem(kB, 192, 128, 2, 64, 16), problem(kH, 72, 40, 3, 32, 4),
+          problem(kB, 16, 16, 1, 16, 1),    problem(kB, 96, 96, 5, 16, 64),   problem(kB, 16, 256, 7, 48, 3)};
+}
+
+std::vector<SelectedProblem> planned(Backend backend) {
+  std::vector<SelectedProblem> problems{
+      {.head_dim = 128, .head_dim_v = 128, .group = 4, .topk = 16, .heads_kv = 4, .total_q = 65536, .total_k = 65536, .scale = 0.1f},
+      {.head_dim = 16, .head_dim_v = 16, .group = 1, .block_size = 16, .topk = 1, .total_q = 10, .total_k = 10, .scale = 0.1f},
+      {.head_dim = 256,
+       .head_dim_v = 256,
+       .group = 16,
+       .block_size = 128,
+       .topk = 64,
+       .heads_kv = 2,
+       .num_seqs = 3,
+       .total_q = 999,
+       .total_k = 3000,
+       .scale = 0.1f},
+      {.element = Element::kF16,
+       .head_dim = 72,
+       .head_dim_v = 200,
+       .group = 7,
+       .block_size = 112,
+       .topk = 3,
+       .total_q = 500,
+       .total_k = 500,
+       .scale = 0.1f},
+      {.num_seqs = 0, .total_q = 0, .total_k = 0, .scale = 0.1f}};
+  if (backend == Backend::kCpu)
+    problems.push_back({.element = Element::kF32, .head_dim = 64, .head_dim_v = 64, .total_q = 100, .total_k = 100, .scale = 0.1f});
+  for (SelectedProblem& p : problems) {
+    p.item_tokens = 128;
+    p.partial = backend == Backend::kCpu ? 2 : 0;
+  }
+  return problems;
+}
+
+std::vector<Json> as_json(const std::vector<SelectedProblem>& problems) {
+  std::vector<Json> list;
+  for (const SelectedProblem& p : problems) list.push_back(to_json(selected_problem_fields(), p));
+  return list;
+}
+
+}  // namespace
+
+FamilyProblems selected_problems(Backend backend) { return {.compiled = as_json(compiled(backend)), .planned = as_json(planned(backend))}; }
+
+}  // namespace fsa::test
