@@ -9,11 +9,13 @@ namespace {
 
 bool is_linear(const Problem& p) { return p.mode == Mode::kLinear; }
 
-/// Registers a lane needs: its sums, the operands of a product and the addresses of its copies; or the loads in flight.
+/// Registers a lane needs: its sums, the operands of a product (ptxas loads those of w ahead) and the addresses of its copies;
+/// or the loads in flight.
 int registers(const Problem& p, const Config& c) {
   if (!is_linear(p)) return 40 + 5 * c.loads;
-  const int copied_rows = cuda::ceil_div64(std::int64_t{c.tile_rows()} * c.depth / 8, c.threads());
-  return c.row_tiles * c.warp_columns(shape(p)) / 2 + 8 * c.row_tiles + 2 * copied_rows + 48;
+  const int copied_rows = ceil_div(c.tile_rows() * c.depth / 8, c.threads());
+  const int columns = c.warp_columns(shape(p));
+  return c.row_tiles * columns / 2 + columns / 8 + 8 * c.row_tiles + 2 * copied_rows + 56;
 }
 
 std::string linear_invalid_reason(const Problem& p, const Config& c, const Target& target) {
