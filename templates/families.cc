@@ -4,6 +4,9 @@
 
 #include "codegen/make_family.h"
 #include "templates/block_index/family.h"
+#include "templates/compress_kv/family.h"
+#include "templates/compressed_sequences/family.h"
+#include "templates/gated_combine/family.h"
 #include "templates/multiply_add_peak/family.h"
 #include "templates/partial_reduce/family.h"
 #include "templates/selected_block_major/family.h"
@@ -17,6 +20,9 @@ std::span<const Family> all_families() {
       make_family<SelectedBlockMajorFamily>(),
       make_family<PartialReduceFamily>(),
       make_family<SelectedQueryMajorFamily>(),
+      make_family<CompressedSequencesFamily>(),
+      make_family<CompressKvFamily>(),
+      make_family<GatedCombineFamily>(),
       make_family<MultiplyAddPeakFamily>(),
   };
   return families;

@@ -4,26 +4,14 @@
 
 #include <limits>
 
+#include "templates/problem_check.h"
+
 namespace fsa {
 namespace {
-
-const std::vector<EnumName>& element_names() {
-  static const std::vector<EnumName> names{{0, "bf16", "Element::kBF16"}, {1, "f16", "Element::kF16"}, {2, "f32", "Element::kF32"}};
-  return names;
-}
 
 const std::vector<EnumName>& partial_names() {
   static const std::vector<EnumName> names{{0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}};
   return names;
-}
-
-Result<void> unsupported(std::string given, std::string supported, std::string remedy = {}) {
-  return make_error(ErrorKind::kUnsupported, {.given = std::move(given), .supported = std::move(supported), .remedy = std::move(remedy)});
-}
-
-Result<void> check_head_dim(std::string_view name, int dim) {
-  if (dim >= 16 && dim <= 256 && dim % 8 == 0) return {};
-  return unsupported(fmt::format("{} is {}", name, dim), "multiples of 8 from 16 to 256", "pad the last dimension with zeros to the next multiple of 8");
 }
 
 Result<void> check_dims(const SelectedProblem& p) {

@@ -19,6 +19,11 @@ class Golden {
 
   /// Precondition: the file holds it.
   TensorView tensor(const std::string& name) const { return tensors_.at(name); }
+  bool has(const std::string& name) const { return tensors_.contains(name); }
+  /// The tensor's elements, in order. Precondition: the file holds it.
+  std::vector<double> values(const std::string& name) const;
+  /// A whole number of the metadata, e.g. "kernel_size". Precondition: the file holds it.
+  int number(const std::string& name) const { return std::stoi(metadata_.at(name)); }
   /// The problem of the file's tensors and metadata, as kernels are planned for it.
   SelectedProblem problem() const;
   reference::SelectedOperands operands() const;
@@ -28,6 +33,7 @@ class Golden {
  private:
   std::vector<char> bytes_;
   std::map<std::string, TensorView> tensors_;
+  std::map<std::string, std::string> metadata_;
   int block_size_ = 0;
   float scale_ = 0;
 };
