@@ -6,6 +6,7 @@
 #include "templates/block_index/family.h"
 #include "templates/multiply_add_peak/family.h"
 #include "templates/partial_reduce/family.h"
+#include "templates/select_blocks/family.h"
 #include "templates/selected_block_major/family.h"
 #include "templates/selected_query_major/family.h"
 
@@ -17,6 +18,7 @@ std::span<const Family> all_families() {
       make_family<SelectedBlockMajorFamily>(),
       make_family<PartialReduceFamily>(),
       make_family<SelectedQueryMajorFamily>(),
+      make_family<SelectBlocksFamily>(),
       make_family<MultiplyAddPeakFamily>(),
   };
   return families;
