@@ -97,10 +97,12 @@ class Operands {
   /// Starts the first copies.
   FSA_DEVICE void start() {
     if constexpr (T::kResident) {
+#pragma unroll 1
       for (int h = 0; h < T::kGroup; ++h) copy_queries(h, h);
       copy_keys(0);
       cuda::commit_copies();
     } else {
+#pragma unroll 1
       for (int i = 0; i < T::kQBuffers - 1; ++i) copy_ahead();
     }
   }

@@ -8,6 +8,9 @@ namespace fsa::test {
 /// Which configs a choice takes, of each of its kernels.
 enum class Pick { kSmallest, kLargest, kRandom };  // smallest and largest: by scratch memory, then threads, then order
 
+/// A config of `kernel` for `problem`. `seed` for Pick::kRandom.
+Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, std::uint64_t seed, const Target& target);
+
 /// A choice with configs picked from Kernel::configs() of every kernel of the variant. `seed` for Pick::kRandom.
 Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& variant, Pick pick, std::uint64_t seed,
                             const Target& target);

@@ -54,6 +54,7 @@ Result<Golden> Golden::load(const std::string& name) {
   const Json json = Json::parse(header, header + header_size);
   for (const auto& [key, entry] : json.items())
     if (key != "__metadata__") golden.tensors_[key] = view_of(entry, header + header_size);
+  golden.metadata_ = json.at("__metadata__").get<std::map<std::string, std::string>>();
   golden.block_size_ = std::stoi(json.at("__metadata__").at("block_size").get<std::string>());
   golden.scale_ = std::stof(json.at("__metadata__").at("scale").get<std::string>());
   return golden;

@@ -19,6 +19,8 @@ class Golden {
 
   /// Precondition: the file holds it.
   TensorView tensor(const std::string& name) const { return tensors_.at(name); }
+  /// An entry of the file's metadata. Precondition: the file holds it.
+  const std::string& metadata(const std::string& name) const { return metadata_.at(name); }
   /// The problem of the file's tensors and metadata, as kernels are planned for it.
   SelectedProblem problem() const;
   reference::SelectedOperands operands() const;
@@ -28,6 +30,7 @@ class Golden {
  private:
   std::vector<char> bytes_;
   std::map<std::string, TensorView> tensors_;
+  std::map<std::string, std::string> metadata_;
   int block_size_ = 0;
   float scale_ = 0;
 };
