@@ -9,6 +9,7 @@
 #include "templates/gated_combine/family.h"
 #include "templates/multiply_add_peak/family.h"
 #include "templates/partial_reduce/family.h"
+#include "templates/select_blocks/family.h"
 #include "templates/selected_block_major/family.h"
 #include "templates/selected_query_major/family.h"
 
@@ -23,6 +24,7 @@ std::span<const Family> all_families() {
       make_family<CompressedSequencesFamily>(),
       make_family<CompressKvFamily>(),
       make_family<GatedCombineFamily>(),
+      make_family<SelectBlocksFamily>(),
       make_family<MultiplyAddPeakFamily>(),
   };
   return families;

@@ -20,6 +20,11 @@ Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, r
   return pick == Pick::kSmallest ? *smallest : *largest;
 }
 
+Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, std::uint64_t seed, const Target& target) {
+  reference::Random random(seed, 0);
+  return pick_config(kernel, problem, pick, random, target);
+}
+
 Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& variant_name, Pick pick, std::uint64_t seed,
                             const Target& target) {
   const Operator& op = selected_attention_operator();

@@ -11,6 +11,8 @@ enum class Pick { kSmallest, kLargest, kRandom };  // smallest and largest: by s
 
 /// One of Kernel::configs(). `random` for Pick::kRandom.
 Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, reference::Random& random, const Target& target);
+/// A config of `kernel` for `problem`. `seed` for Pick::kRandom.
+Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, std::uint64_t seed, const Target& target);
 
 /// A choice with configs picked from Kernel::configs() of every kernel of the variant. `seed` for Pick::kRandom.
 Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& variant, Pick pick, std::uint64_t seed,

@@ -25,16 +25,7 @@ std::string golden_dir() {
 
 TensorView view_of(const Json& entry, const char* data) {
   const auto shape = entry.at("shape").get<std::vector<std::int64_t>>();
-  TensorView view = TensorView::contiguous(data + entry.at("data_offsets").at(0).get<std::size_t>(),
-                                           parse_dtype(entry.at("dtype").get<std::string>()).value(), {});
-  view.rank = static_cast<int>(shape.size());
-  std::int64_t stride = 1;
-  for (int i = view.rank - 1; i >= 0; --i) {
-    view.shape[i] = shape[i];
-    view.stride[i] = stride;
-    stride *= shape[i];
-  }
-  return view;
+  return TensorView::contiguous(data + entry.at("data_offsets").at(0).get<std::size_t>(), parse_dtype(entry.at("dtype").get<std::string>()).value(), shape);
 }
 
 }  // namespace

@@ -24,6 +24,8 @@ class Golden {
   std::vector<double> values(const std::string& name) const;
   /// A whole number of the metadata, e.g. "kernel_size". Precondition: the file holds it.
   int number(const std::string& name) const { return std::stoi(metadata_.at(name)); }
+  /// An entry of the file's metadata. Precondition: the file holds it.
+  const std::string& metadata(const std::string& name) const { return metadata_.at(name); }
   /// The problem of the file's tensors and metadata, as kernels are planned for it.
   SelectedProblem problem() const;
   reference::SelectedOperands operands() const;

@@ -15,6 +15,7 @@ FamilyProblems family_problems(std::string_view family, Backend backend) {
       {"compressed_sequences", compressed_sequences_problems},
       {"compress_kv", compress_kv_problems},
       {"gated_combine", gated_combine_problems},
+      {"select_blocks", select_blocks_problems},
       {"multiply_add_peak", multiply_add_peak_problems},
   };
   const auto list = lists.find(family);

@@ -22,6 +22,7 @@ FamilyProblems selected_problems(Backend backend);
 FamilyProblems compressed_sequences_problems(Backend backend);
 FamilyProblems compress_kv_problems(Backend backend);
 FamilyProblems gated_combine_problems(Backend backend);
+FamilyProblems select_blocks_problems(Backend backend);
 FamilyProblems multiply_add_peak_problems(Backend backend);
 
 }  // namespace fsa::test
