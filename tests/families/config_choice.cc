@@ -3,10 +3,8 @@
 #include <algorithm>
 
 #include "templates/families.h"
-#include "templates/reference/random_numbers.h"
 
 namespace fsa::test {
-namespace {
 
 Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, reference::Random& random, const Target& target) {
   const auto configs = kernel.configs(problem, target);
@@ -20,8 +18,6 @@ Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, r
       std::minmax_element(configs.begin(), configs.end(), [&](const Json& a, const Json& b) { return size(a) < size(b); });
   return pick == Pick::kSmallest ? *smallest : *largest;
 }
-
-}  // namespace
 
 Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& variant_name, Pick pick, std::uint64_t seed,
                             const Target& target) {

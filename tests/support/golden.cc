@@ -54,6 +54,7 @@ Result<Golden> Golden::load(const std::string& name) {
   const Json json = Json::parse(header, header + header_size);
   for (const auto& [key, entry] : json.items())
     if (key != "__metadata__") golden.tensors_[key] = view_of(entry, header + header_size);
+  golden.numbers_ = json.at("__metadata__").get<std::map<std::string, std::string>>();
   golden.block_size_ = std::stoi(json.at("__metadata__").at("block_size").get<std::string>());
   golden.scale_ = std::stof(json.at("__metadata__").at("scale").get<std::string>());
   return golden;
@@ -85,7 +86,9 @@ SelectedProblem Golden::problem() const {
           .scale = scale_};
 }
 
-reference::SelectedOutputs Golden::expected() const { return {.o = doubles(tensor("o_sel")), .lse = doubles(tensor("lse_sel"))}; }
+reference::SelectedOutputs Golden::expected(const std::string& branch) const {
+  return {.o = doubles(tensor("o_" + branch)), .lse = doubles(tensor("lse_" + branch))};
+}
 
 const std::vector<std::string>& golden_names() {
   static const std::vector<std::string> names{"g16_d64_varlen",       "g1_d128",        "g2_d128_suffix", "g2_d64_large_logits",

@@ -19,15 +19,19 @@ class Golden {
 
   /// Precondition: the file holds it.
   TensorView tensor(const std::string& name) const { return tensors_.at(name); }
+  /// A number of the metadata, e.g. "window". Precondition: the file holds it.
+  int number(const std::string& name) const { return std::stoi(numbers_.at(name)); }
+  float scale() const { return scale_; }
   /// The problem of the file's tensors and metadata, as kernels are planned for it.
   SelectedProblem problem() const;
   reference::SelectedOperands operands() const;
-  /// o_sel and lse_sel.
-  reference::SelectedOutputs expected() const;
+  /// The outputs of one branch, o_<branch> and lse_<branch>: "sel", "cmp" or "win".
+  reference::SelectedOutputs expected(const std::string& branch = "sel") const;
 
  private:
   std::vector<char> bytes_;
   std::map<std::string, TensorView> tensors_;
+  std::map<std::string, std::string> numbers_;
   int block_size_ = 0;
   float scale_ = 0;
 };

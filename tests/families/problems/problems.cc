@@ -12,6 +12,8 @@ FamilyProblems family_problems(std::string_view family, Backend backend) {
       {"selected_block_major", selected_problems},
       {"partial_reduce", selected_problems},
       {"selected_query_major", selected_problems},
+      {"compressed_attention", compressed_attention_problems},
+      {"sliding_window", sliding_window_problems},
       {"multiply_add_peak", multiply_add_peak_problems},
   };
   const auto list = lists.find(family);

@@ -19,6 +19,8 @@ FamilyProblems family_problems(std::string_view family, Backend backend);
 
 /// One list per family or group of families.
 FamilyProblems selected_problems(Backend backend);
+FamilyProblems compressed_attention_problems(Backend backend);
+FamilyProblems sliding_window_problems(Backend backend);
 FamilyProblems multiply_add_peak_problems(Backend backend);
 
 }  // namespace fsa::test
