@@ -26,7 +26,9 @@ struct RangeBackend {
   static Resources resources(const FamilyProblem& p, const Config& c) { return Kernels::resources(range_problem(p), c); }
   static std::vector<TensorSpec> tensors(const FamilyProblem& p, const Config&) { return range_tensors(range_problem(p)); }
   static std::vector<Launch> launches(const FamilyProblem& p, const Config& c) { return Kernels::launches(range_problem(p), c); }
-  static RangeParams pack(const FamilyProblem& p, const Config&, std::span<const TensorView> t) { return range_params(range_problem(p), t); }
+  static RangeParams pack(const FamilyProblem& p, const Config&, std::span<const TensorView> t) {
+    return range_params(range_problem(p), t);
+  }
 };
 
 /// The rest of a family: it adds a name, a version, problem_fields() and check().

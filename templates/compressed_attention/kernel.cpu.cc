@@ -1,6 +1,6 @@
 // Owns the CPU kernel of compressed_attention: attention of every query over the compressed keys that are complete at its position.
-#include "cpu/range_attention.h"
 #include "compressed_attention/params.h"
+#include "cpu/range_attention.h"
 
 namespace fsa::compressed_attention {
 

@@ -1,7 +1,7 @@
 #pragma once
 // Owns the CUDA kernel of compressed_attention: attention of every query over the compressed keys that are complete at its position.
-#include "cuda/range_attention.cuh"
 #include "compressed_attention/params.h"
+#include "cuda/range_attention.cuh"
 
 namespace fsa::compressed_attention {
 

@@ -59,10 +59,11 @@ FSA_INLINE void attend_ranges(const RangeParams& p, long item, float* scratch) {
   Chunk<RangeKernel<Rule>> chunk(operands(p), p.scale, scratch, scratch + layout.states, head, begin, end);
   KeyRange* ranges = reinterpret_cast<KeyRange*>(scratch + layout.ranges);  // of the tokens from `begin` on
   chunk.init();
-  for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, begin, end, [&](const Sequence& s, int first, int last) FSA_INLINE_LAMBDA {
-    find_ranges<Rule>(p, s, first, last, ranges + (first - begin));
-    attend_sequence(chunk, ranges, begin, first, last);
-  });
+  for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, begin, end,
+                [&](const Sequence& s, int first, int last) FSA_INLINE_LAMBDA {
+                  find_ranges<Rule>(p, s, first, last, ranges + (first - begin));
+                  attend_sequence(chunk, ranges, begin, first, last);
+                });
   chunk.store_outputs(fsa_constants.shape.output);
 }
 

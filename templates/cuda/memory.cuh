@@ -45,7 +45,10 @@ FSA_DEVICE void store_smem16_zero(unsigned smem) {
 
 FSA_DEVICE uint4 load_smem16(unsigned smem) {
   uint4 value;
-  asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w) : "r"(smem) : "memory");
+  asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+               : "r"(smem)
+               : "memory");
   return value;
 }
 FSA_DEVICE void store_smem16(unsigned smem, uint4 value) {

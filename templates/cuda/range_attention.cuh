@@ -35,8 +35,8 @@ struct RangePlan {
 struct WarpBounds {
   int begin, end, all_begin, all_end;
 
-  FSA_DEVICE bool meets(int first, int keys) const { return first < end && first + keys > begin; }
-  FSA_DEVICE bool all_see(int first, int keys) const { return first >= all_begin && first + keys <= all_end; }
+  FSA_DEVICE bool meets(int first, int last) const { return max(first, begin) < min(last, end); }
+  FSA_DEVICE bool all_see(int first, int last) const { return first >= all_begin && last <= all_end; }
 };
 
 /// The range of one row.
@@ -142,7 +142,8 @@ FSA_DEVICE void copy_queries(const RangeParams& p, int head, int first_row, unsi
 template <class T>
 class StepCopies {
  public:
-  FSA_DEVICE StepCopies(const RangeParams& p, RangeTables<T>& tables, int segments, int head, unsigned stages, int stage_bytes, int v_offset)
+  FSA_DEVICE StepCopies(const RangeParams& p, RangeTables<T>& tables, int segments, int head, unsigned stages, int stage_bytes,
+                        int v_offset)
       : p_(p), tables_(tables), segments_(segments), head_(head), stages_(stages), stage_bytes_(stage_bytes), v_offset_(v_offset) {
     if (segments > 0) left_ = tables.segments[0];
   }
@@ -180,7 +181,7 @@ struct ValueScale {
   unsigned limit = 0;  // bits of the smallest bf16 magnitude that overflows
 
   FSA_DEVICE void choose(unsigned largest_bits) {
-    field = min(max(127 + 138 - static_cast<int>(largest_bits >> 7), 7), 220);  // its inverse times that of a sum is normal
+    field = min(max(127 + 138 - static_cast<int>(largest_bits >> 7), 7), 247);
     limit = static_cast<unsigned>(270 - field) << 7;
   }
   FSA_DEVICE unsigned bf16x2() const { return static_cast<unsigned>(field) << 7 | static_cast<unsigned>(field) << 23; }
@@ -227,7 +228,8 @@ class OwnValues {
 #pragma unroll 4
     for (int u = 0; u < kPieces; ++u) {
       const uint4 x = piece(u);
-      if (exists(u)) store_smem16(address(u), make_uint4(to_f16(x.x, factor), to_f16(x.y, factor), to_f16(x.z, factor), to_f16(x.w, factor)));
+      if (exists(u))
+        store_smem16(address(u), make_uint4(to_f16(x.x, factor), to_f16(x.y, factor), to_f16(x.z, factor), to_f16(x.w, factor)));
     }
   }
 
@@ -339,20 +341,21 @@ FSA_DEVICE void score(float (&s)[T::kRowTiles][T::kKeyTiles][4], const HeldQueri
   }
 }
 
-/// Minus infinity for the keys that a row does not see; `rows` is the range of the lane's first row.
+/// Minus infinity for the keys that a row does not see, and for those from `end` on, which the buffer does not hold: a row of
+/// the next segment may well see them. `rows` is the range of the lane's first row.
 template <class T>
-FSA_DEVICE void mask(float (&s)[T::kRowTiles][T::kKeyTiles][4], const RowRange* rows, int first_key, int lane) {
+FSA_DEVICE void mask(float (&s)[T::kRowTiles][T::kKeyTiles][4], const RowRange* rows, int first_key, int end, int lane) {
 #pragma unroll
   for (int r = 0; r < T::kRowTiles; ++r)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const RowRange range = rows[r * 16 + half * 8];
-      const int first = first_key + 2 * (lane % 4) - range.begin;
+      const int first = first_key + 2 * (lane % 4) - range.begin, count = max(0, min(range.count, end - range.begin));
 #pragma unroll
       for (int n = 0; n < T::kKeyTiles; ++n)
 #pragma unroll
         for (int e = 0; e < 2; ++e)
-          if (static_cast<unsigned>(first + n * 8 + e) >= static_cast<unsigned>(range.count)) s[r][n][2 * half + e] = negative_infinity();
+          if (static_cast<unsigned>(first + n * 8 + e) >= static_cast<unsigned>(count)) s[r][n][2 * half + e] = negative_infinity();
     }
 }
 
@@ -419,7 +422,7 @@ FSA_DEVICE void store_columns(char* at, int columns, const float (&x)[4][2], int
   } else {
     unsigned words[4];
 #pragma unroll
-    for (int i = 0; i < 4; ++i) words[i] = pack2<kOutput == Element::kF16>(x[i][0], x[i][1]);
+    for (int i = 0; i < 4; ++i) words[i] = pack2 < kOutput == Element::kF16 > (x[i][0], x[i][1]);
     quad_transpose(words, lane);
     if (8 * (lane % 4) < columns) *reinterpret_cast<uint4*>(at + 8 * (lane % 4) * 2) = make_uint4(words[0], words[1], words[2], words[3]);
   }
@@ -448,7 +451,8 @@ FSA_DEVICE void store_outputs(const RangeParams& p, const RangeState<T>& state, 
 #pragma unroll
         for (int i = 0; i < 4; ++i)
 #pragma unroll
-          for (int e = 0; e < 2; ++e) x[i][e] = n + i < T::kOutputTiles ? state.o[r][n + i < T::kOutputTiles ? n + i : 0][2 * half + e] * factor : 0;
+          for (int e = 0; e < 2; ++e)
+            x[i][e] = n + i < T::kOutputTiles ? state.o[r][n + i < T::kOutputTiles ? n + i : 0][2 * half + e] * factor : 0;
         store_columns<kOutput>(at + n * 8 * kBytes, exists ? T::kDv - n * 8 : -1, x, lane);
       }
     }
@@ -500,7 +504,7 @@ FSA_DEVICE void attend_ranges(const RangeParams& p) {
       __syncthreads();
     else
       overflows = __syncthreads_or(values.largest() >= scale.limit);
-    const int first_key = tables.steps[stage].begin;
+    const KeyRange step = tables.steps[stage];
     if constexpr (!T::kF16) {
       if (overflows) {
         atomicMax(&tables.largest, values.largest_finite());
@@ -515,11 +519,13 @@ FSA_DEVICE void attend_ranges(const RangeParams& p) {
     // A real loop: as many logits at once as registers hold beside the outputs.
 #pragma unroll 1
     for (int slice = 0; slice < T::kKeys; slice += T::kSlice) {
-      const bool meets = bounds.meets(first_key + slice, T::kSlice);
+      const int first_key = step.begin + slice;
+      const bool meets = bounds.meets(first_key, min(first_key + T::kSlice, step.end));
       float s[T::kRowTiles][T::kKeyTiles][4];
       if (meets) {
         score<T>(s, held, q, buffer + k_offset + slice * T::KTile::kPitch);
-        if (!bounds.all_see(first_key + slice, T::kSlice)) mask<T>(s, rows, first_key + slice, lane);
+        if (first_key + T::kSlice > step.end || !bounds.all_see(first_key, first_key + T::kSlice))
+          mask<T>(s, rows, first_key, step.end, lane);
         online_softmax<T>(s, state, scale_log2, scale.field);
       }
       if (!T::kF16 && slice == 0) __syncthreads();  // all of V is f16 now

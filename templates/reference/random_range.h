@@ -20,8 +20,8 @@ struct RangeInputOptions {
 /// Inputs in host memory, owned.
 struct RangeInputs {
   RangeProblem problem;
-  std::vector<std::byte> q, k, v;                   ///< element [Tq, Hq, D], [R, Hkv, D], [R, Hkv, Dv]
-  std::vector<std::int32_t> cu_q, cu_k, cu_rows;    ///< [B+1]
+  std::vector<std::byte> q, k, v;                 ///< element [Tq, Hq, D], [R, Hkv, D], [R, Hkv, Dv]
+  std::vector<std::int32_t> cu_q, cu_k, cu_rows;  ///< [B+1]
 
   /// Views of the above with the family's rule, valid while this object is neither changed nor copied from.
   RangeOperands operands() const;

@@ -8,6 +8,7 @@
 #include "tests/families/conformance.h"
 #include "tests/families/range_case.h"
 #include "tests/support/golden.h"
+#include "tests/support/kernel_chain.h"
 
 namespace fsa::test {
 namespace {
@@ -131,8 +132,17 @@ class RangeWithBadBounds : public testing::TestWithParam<std::tuple<BadBounds, b
 TEST_P(RangeWithBadBounds, FaultsNothing) {
   FSA_LAB_OR_SKIP(lab);
   const auto& [bounds, compressed] = GetParam();
-  RangeProblem p{.element = Element::kBF16, .output = Element::kF32, .head_dim = 64, .head_dim_v = 64, .group = 3, .heads_kv = 2,
-                 .num_seqs = 3, .total_q = 400, .total_k = 400, .total_rows = 0, .scale = 0};
+  RangeProblem p{.element = Element::kBF16,
+                 .output = Element::kF32,
+                 .head_dim = 64,
+                 .head_dim_v = 64,
+                 .group = 3,
+                 .heads_kv = 2,
+                 .num_seqs = 3,
+                 .total_q = 400,
+                 .total_k = 400,
+                 .total_rows = 0,
+                 .scale = 0};
   (compressed ? p.kernel_size : p.window) = 16;
   p.stride = compressed ? 8 : 0;
   const auto inputs = reference::random_range_inputs(p);
@@ -150,16 +160,13 @@ TEST_P(RangeWithBadBounds, FaultsNothing) {
 
 constexpr int kMax = std::numeric_limits<int>::max(), kMin = std::numeric_limits<int>::min();
 
-INSTANTIATE_TEST_SUITE_P(Bounds, RangeWithBadBounds,
-                         testing::Combine(testing::Values(BadBounds{"decreasing", {0, 300, 100, 400}},
-                                                          BadBounds{"past_the_end", {0, 100, 200, 100000}},
-                                                          BadBounds{"negative", {-5000, -100, 200, 400}},
-                                                          BadBounds{"extreme", {kMin, kMax, 0, kMax}},
-                                                          BadBounds{"late_start", {50, 60, 200, 300}}),
-                                          testing::Bool()),
-                         [](const auto& each) {
-                           return std::get<0>(each.param).name + (std::get<1>(each.param) ? "_compressed" : "_window");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Bounds, RangeWithBadBounds,
+    testing::Combine(testing::Values(BadBounds{"decreasing", {0, 300, 100, 400}}, BadBounds{"past_the_end", {0, 100, 200, 100000}},
+                                     BadBounds{"negative", {-5000, -100, 200, 400}}, BadBounds{"extreme", {kMin, kMax, 0, kMax}},
+                                     BadBounds{"late_start", {50, 60, 200, 300}}),
+                     testing::Bool()),
+    [](const auto& each) { return std::get<0>(each.param).name + (std::get<1>(each.param) ? "_compressed" : "_window"); });
 
 }  // namespace
 }  // namespace fsa::test

@@ -64,7 +64,7 @@ std::vector<RangeCase> both(RangeCase c, int window, int kernel_size, int stride
   std::vector<RangeCase> pair{c, c};
   pair[0].problem = windowed(c.problem, window);
   pair[1].problem = compressed(c.problem, kernel_size, stride);
-  for (RangeCase& each : pair) each.name += "_" + rule_name(each.problem);
+  for (RangeCase& each : pair) each.name = fmt::format("{}_{}", c.name, rule_name(each.problem));
   return pair;
 }
 
@@ -93,8 +93,7 @@ void set_all_logits(RangeInputs& inputs, double logit) {
   const auto x = inputs.operands();
   const double each = std::sqrt(std::fabs(logit) / (inputs.problem.head_dim * static_cast<double>(inputs.problem.scale)));
   for (std::int64_t i = 0; i < x.q.num_elements(); ++i) reference::store_element(x.q, i, static_cast<float>(each));
-  for (std::int64_t i = 0; i < x.k.num_elements(); ++i)
-    reference::store_element(x.k, i, static_cast<float>(std::copysign(each, logit)));
+  for (std::int64_t i = 0; i < x.k.num_elements(); ++i) reference::store_element(x.k, i, static_cast<float>(std::copysign(each, logit)));
 }
 
 /// Draws v anew; then multiplies the rows from `from` on by `factor`.
@@ -118,7 +117,13 @@ std::vector<RangeCase> sequence_cases_of(const RangeProblem& base) {
       {.name = "one_query_one_key", .problem = base, .options = {.lens_q = {1}, .lens_k = {1}}},
       {.name = "no_queries", .problem = base, .options = {.lens_q = {0, 0}, .lens_k = {5, 100}}},
       {.name = "no_tokens", .problem = base, .options = {.lens_q = {0, 0}, .lens_k = {}}},
-      {.name = "no_sequences", .problem = [&] { auto p = base; p.num_seqs = 0; return p; }()},
+      {.name = "no_sequences",
+       .problem =
+           [&] {
+             auto p = base;
+             p.num_seqs = 0;
+             return p;
+           }()},
   };
 }
 
@@ -156,24 +161,40 @@ void PrintTo(const RangeCase& c, std::ostream* out) { *out << c.name; }
 
 std::vector<RangeCase> range_shape_cases() {
   std::vector<RangeCase> cases;
-  for (const RangeProblem& p :
-       {windowed(problem(kB, kB, 16, 16, 1, 2, 90), 1),          windowed(problem(kB, kB, 64, 64, 4, 1, 300), 2),
-        windowed(problem(kB, kB, 64, 64, 3, 2, 250), 3),         windowed(problem(kB, kB, 64, 64, 3, 2, 250), 4),
-        windowed(problem(kH, kF, 72, 72, 4, 1, 300), 65),        windowed(problem(kB, kF, 96, 96, 5, 1, 290), 100),
-        windowed(problem(kH, kH, 128, 128, 7, 1, 300), 64),      windowed(problem(kB, kB, 128, 128, 16, 1, 260), 129),
-        windowed(problem(kB, kF, 192, 192, 1, 1, 400), 130),     windowed(problem(kH, kH, 256, 256, 4, 1, 200), 1000),
-        windowed(problem(kB, kB, 256, 256, 1, 2, 330), 77),      windowed(problem(kB, kF, 192, 128, 2, 1, 310), 310),
-        windowed(problem(kH, kF, 40, 72, 3, 1, 140), 33),        windowed(problem(kB, kB, 16, 256, 2, 1, 260), 48),
-        windowed(problem(kB, kF, 256, 16, 5, 1, 330), 31),       windowed(problem(kB, kF, 64, 64, 150, 1, 40), 9),
-        windowed(problem(kB, kF, 24, 104, 1, 3, 400), 2000000000), windowed(problem(kF, kF, 64, 64, 4, 1, 250), 40),
-        windowed(problem(kF, kF, 40, 24, 3, 2, 210), 300),       windowed(problem(kF, kF, 256, 128, 1, 1, 300), 17),
-        compressed(problem(kB, kB, 16, 16, 1, 2, 500), 1, 1),    compressed(problem(kB, kF, 64, 64, 4, 1, 700), 32, 16),
-        compressed(problem(kB, kB, 64, 64, 3, 2, 450), 16, 8),   compressed(problem(kH, kF, 72, 72, 4, 1, 500), 8, 4),
-        compressed(problem(kB, kB, 96, 96, 5, 1, 600), 2, 2),    compressed(problem(kH, kH, 128, 128, 7, 1, 800), 6, 2),
-        compressed(problem(kB, kF, 128, 128, 16, 1, 700), 4, 2), compressed(problem(kB, kB, 192, 192, 1, 1, 900), 8, 8),
-        compressed(problem(kH, kH, 256, 256, 4, 1, 400), 3, 1),  compressed(problem(kB, kB, 192, 128, 2, 1, 500), 256, 16),
-        compressed(problem(kB, kF, 16, 256, 2, 1, 300), 3, 3),   compressed(problem(kB, kB, 64, 64, 150, 1, 60), 2, 1),
-        compressed(problem(kF, kF, 64, 64, 4, 1, 500), 4, 2),    compressed(problem(kF, kF, 40, 24, 3, 2, 410), 1, 1)})
+  for (const RangeProblem& p : {windowed(problem(kB, kB, 16, 16, 1, 2, 90), 1),
+                                windowed(problem(kB, kB, 64, 64, 4, 1, 300), 2),
+                                windowed(problem(kB, kB, 64, 64, 3, 2, 250), 3),
+                                windowed(problem(kB, kB, 64, 64, 3, 2, 250), 4),
+                                windowed(problem(kH, kF, 72, 72, 4, 1, 300), 65),
+                                windowed(problem(kB, kF, 96, 96, 5, 1, 290), 100),
+                                windowed(problem(kH, kH, 128, 128, 7, 1, 300), 64),
+                                windowed(problem(kB, kB, 128, 128, 16, 1, 260), 129),
+                                windowed(problem(kB, kF, 192, 192, 1, 1, 400), 130),
+                                windowed(problem(kH, kH, 256, 256, 4, 1, 200), 1000),
+                                windowed(problem(kB, kB, 256, 256, 1, 2, 330), 77),
+                                windowed(problem(kB, kF, 192, 128, 2, 1, 310), 310),
+                                windowed(problem(kH, kF, 40, 72, 3, 1, 140), 33),
+                                windowed(problem(kB, kB, 16, 256, 2, 1, 260), 48),
+                                windowed(problem(kB, kF, 256, 16, 5, 1, 330), 31),
+                                windowed(problem(kB, kF, 64, 64, 150, 1, 40), 9),
+                                windowed(problem(kB, kF, 24, 104, 1, 3, 400), 2000000000),
+                                windowed(problem(kF, kF, 64, 64, 4, 1, 250), 40),
+                                windowed(problem(kF, kF, 40, 24, 3, 2, 210), 300),
+                                windowed(problem(kF, kF, 256, 128, 1, 1, 300), 17),
+                                compressed(problem(kB, kB, 16, 16, 1, 2, 500), 1, 1),
+                                compressed(problem(kB, kF, 64, 64, 4, 1, 700), 32, 16),
+                                compressed(problem(kB, kB, 64, 64, 3, 2, 450), 16, 8),
+                                compressed(problem(kH, kF, 72, 72, 4, 1, 500), 8, 4),
+                                compressed(problem(kB, kB, 96, 96, 5, 1, 600), 2, 2),
+                                compressed(problem(kH, kH, 128, 128, 7, 1, 800), 6, 2),
+                                compressed(problem(kB, kF, 128, 128, 16, 1, 700), 4, 2),
+                                compressed(problem(kB, kB, 192, 192, 1, 1, 900), 8, 8),
+                                compressed(problem(kH, kH, 256, 256, 4, 1, 400), 3, 1),
+                                compressed(problem(kB, kB, 192, 128, 2, 1, 500), 256, 16),
+                                compressed(problem(kB, kF, 16, 256, 2, 1, 300), 3, 3),
+                                compressed(problem(kB, kB, 64, 64, 150, 1, 60), 2, 1),
+                                compressed(problem(kF, kF, 64, 64, 4, 1, 500), 4, 2),
+                                compressed(problem(kF, kF, 40, 24, 3, 2, 410), 1, 1)})
     cases.push_back(shape_case(p));
   // Many tiles and many steps of each.
   cases.push_back(shape_case(windowed(problem(kB, kB, 128, 128, 4, 2, 2048), 512), 600));
@@ -188,12 +209,14 @@ std::vector<RangeCase> range_sequence_cases() {
     c.options.spare_rows = 5;
     append(cases, both(c, 40, 16, 8));
   }
-  append(cases, both({.name = "odd_group_suffixes",
-                      .problem = problem(kH, kH, 96, 64, 3, 1, 0),
-                      .options = {.lens_q = {40, 7}, .lens_k = {41, 300}}},
-                     70, 4, 2));
-  append(cases, both({.name = "dense_chunks", .problem = problem(kB, kB, 64, 64, 5, 1, 0), .options = {.lens_q = {100, 300}, .lens_k = {500, 300}}},
-                     100000, 2, 1));
+  append(
+      cases,
+      both({.name = "odd_group_suffixes", .problem = problem(kH, kH, 96, 64, 3, 1, 0), .options = {.lens_q = {40, 7}, .lens_k = {41, 300}}},
+           70, 4, 2));
+  append(
+      cases,
+      both({.name = "dense_chunks", .problem = problem(kB, kB, 64, 64, 5, 1, 0), .options = {.lens_q = {100, 300}, .lens_k = {500, 300}}},
+           100000, 2, 1));
   return cases;
 }
 
@@ -212,7 +235,9 @@ std::vector<RangeCase> range_value_cases() {
            {.name = "values_of_1e_minus_30", .problem = base, .change = [](auto& in) { scale_values(in, 1e-30); }},
            {.name = "values_of_10000_f16", .problem = f16, .change = [](auto& in) { scale_values(in, 1e4); }},
            {.name = "values_of_1e_minus_6", .problem = base, .change = [](auto& in) { scale_values(in, 1e-6); }},
-           {.name = "values_that_rise_late", .problem = base, .change = [](auto& in) { scale_values(in, 1, in.problem.total_rows * 2 / 3, 1e6); }},
+           {.name = "values_that_rise_late",
+            .problem = base,
+            .change = [](auto& in) { scale_values(in, 1, in.problem.total_rows * 2 / 3, 1e6); }},
            {.name = "values_that_begin_with_zeros",
             .problem = base,
             .change =
@@ -223,9 +248,19 @@ std::vector<RangeCase> range_value_cases() {
                     for (std::int64_t head = 0; head < v.shape[1]; ++head) fill_row(v, row, head, 0);
                 }},
            {.name = "nan_in_unseen_keys", .problem = base, .options = suffix, .change = [](auto& in) { spoil_unseen_rows(in, kNaN); }},
-           {.name = "infinity_in_unseen_keys", .problem = base, .options = suffix, .change = [](auto& in) { spoil_unseen_rows(in, kInfinity); }},
-           {.name = "infinity_in_unseen_keys_f16", .problem = f16, .options = suffix, .change = [](auto& in) { spoil_unseen_rows(in, -kInfinity); }},
-           {.name = "scale_of_one", .problem = [&] { auto p = base; p.scale = 1; return p; }()}})
+           {.name = "infinity_in_unseen_keys",
+            .problem = base,
+            .options = suffix,
+            .change = [](auto& in) { spoil_unseen_rows(in, kInfinity); }},
+           {.name = "infinity_in_unseen_keys_f16",
+            .problem = f16,
+            .options = suffix,
+            .change = [](auto& in) { spoil_unseen_rows(in, -kInfinity); }},
+           {.name = "scale_of_one", .problem = [&] {
+              auto p = base;
+              p.scale = 1;
+              return p;
+            }()}})
     append(cases, both(c, 30, 16, 8));
   return cases;
 }

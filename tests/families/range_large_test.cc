@@ -14,7 +14,8 @@ TEST_P(LargeRangeAttention, MatchesTheOracleInSampledRows) {
   expect_right(lab, GetParam(), Json::object());
 }
 
-INSTANTIATE_TEST_SUITE_P(Large, LargeRangeAttention, testing::ValuesIn(range_large_cases()), [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(Large, LargeRangeAttention, testing::ValuesIn(range_large_cases()),
+                         [](const auto& each) { return each.param.name; });
 
 }  // namespace
 }  // namespace fsa::test
