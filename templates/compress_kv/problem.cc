@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "templates/problem_check.h"
+#include "templates/dimension_check.h"
 
 namespace fsa::compress_kv {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "templates/problem_check.h"
+#include "templates/dimension_check.h"
 
 namespace fsa::compressed_sequences {
 

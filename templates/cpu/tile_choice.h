@@ -1,5 +1,5 @@
 #pragma once
-// Owns what the CPU kernels of selected attention may choose from: multiply-add, microkernel tile, and the host's defaults.
+// Owns what the CPU kernels of attention may choose from: multiply-add, microkernel tile, and the host's defaults.
 #include <fmt/format.h>
 
 #include <string>
@@ -8,7 +8,6 @@
 #include "codegen/fields.h"
 #include "codegen/target.h"
 #include "templates/cpu/tile_layout.h"
-#include "templates/selected_problem.h"
 
 namespace fsa::cpu {
 
@@ -18,7 +17,6 @@ inline std::vector<EnumName> math_names() { return {{0, "f32", "cpu::Math::kF32"
 inline Math default_math(Element element, const Target& target) {
   return target.cpu.bf16_dot && element == Element::kBF16 ? Math::kBF16Dot : Math::kF32;
 }
-inline Math default_math(const SelectedProblem& p, const Target& target) { return default_math(p.element, target); }
 
 /// Vector registers that the microkernel keeps: its sums, a row of B, and one word of A where it cannot be a memory operand.
 inline int tile_registers(int mr, int nr, const CpuFeatures& cpu) {
@@ -37,9 +35,6 @@ inline std::string tile_invalid_reason(Element element, Math math, int mr, int n
     return fmt::format("a {}x{} tile takes {} vector registers of {}", mr, nr, registers, target.cpu.vector_registers());
   return {};
 }
-inline std::string tile_invalid_reason(const SelectedProblem& p, Math math, int mr, int nr, const Target& target) {
-  return tile_invalid_reason(p.element, math, mr, nr, target);
-}
 
 struct TileSize {
   int mr, nr;
@@ -53,7 +48,6 @@ inline std::vector<std::int64_t> math_values(Element element, const Target& targ
   if (default_math(element, target) == Math::kBF16Dot) return {static_cast<int>(Math::kBF16Dot), static_cast<int>(Math::kF32)};
   return {static_cast<int>(Math::kF32)};
 }
-inline std::vector<std::int64_t> math_values(const SelectedProblem& p, const Target& target) { return math_values(p.element, target); }
 
 /// Tiles worth timing: 4x4, 8x2 and 4x2 with 32 registers, 6x1 and 4x1 with 16; others measured within 3 % of the best of these.
 inline TileValues tile_values(const Target& target) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "codegen/kernel_facts.h"
-#include "templates/problem_check.h"
+#include "templates/dimension_check.h"
 #include "templates/selected_problem.h"
 #include "templates/strides.h"
 

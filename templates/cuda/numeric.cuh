@@ -74,6 +74,21 @@ FSA_DEVICE uint4 pack8(const float (&x)[8]) {
   return make_uint4(pack2<kF16>(x[0], x[1]), pack2<kF16>(x[2], x[3]), pack2<kF16>(x[4], x[5]), pack2<kF16>(x[6], x[7]));
 }
 
+/// Both numbers of a word of two bf16 times those of another, rounded to nearest even.
+FSA_DEVICE unsigned multiply_bf16x2(unsigned a, unsigned b) {
+  constexpr unsigned kMinusZeros = 0x80008000u;
+  unsigned word;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(word) : "r"(a), "r"(b), "r"(kMinusZeros));
+  return word;
+}
+
+/// The larger of each of the words' two bf16; a NaN gives way to a number.
+FSA_DEVICE unsigned max_bf16x2(unsigned a, unsigned b) {
+  unsigned word;
+  asm("max.bf16x2 %0, %1, %2;" : "=r"(word) : "r"(a), "r"(b));
+  return word;
+}
+
 /// The larger magnitude of a word's two 16-bit numbers, as the bits of that magnitude: bits order like magnitudes.
 FSA_DEVICE unsigned max_magnitude2(unsigned word) { return max(word & 0x7fffu, (word >> 16) & 0x7fffu); }
 

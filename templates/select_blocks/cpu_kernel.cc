@@ -12,9 +12,6 @@ namespace {
 
 constexpr int kMostTokens = 1024, kMostKeys = cpu::kMaxKeyVectors * cpu::kLanes;
 
-/// What the choice of a microkernel depends on.
-SelectedProblem products_of(const Problem& p) { return {.element = p.element, .head_dim = p.head_dim, .group = p.group}; }
-
 /// About 256 rows, for which the packing of a key is a small part of the work; fewer where that leaves workers without any.
 int default_tokens(const Problem& p) {
   int tokens = std::clamp(256 / p.group, 8, 128);
@@ -39,7 +36,7 @@ const FieldTable<CpuConfig>& Cpu::config_fields() {
 
 CpuConfig Cpu::default_config(const Problem& p, const Target& target) {
   const cpu::TileSize tile = cpu::default_tile(target);
-  return {.math = cpu::default_math(products_of(p), target), .mr = tile.mr, .nr = tile.nr, .tokens = default_tokens(p), .keys = kMostKeys};
+  return {.math = cpu::default_math(p.element, target), .mr = tile.mr, .nr = tile.nr, .tokens = default_tokens(p), .keys = kMostKeys};
 }
 
 std::vector<Tunable<CpuConfig>> Cpu::tunables(const Problem& p, const Target& target) {
@@ -48,14 +45,14 @@ std::vector<Tunable<CpuConfig>> Cpu::tunables(const Problem& p, const Target& ta
   const cpu::TileValues tiles = cpu::tile_values(target);
   std::vector<std::int64_t> tokens{base.tokens};
   if (base.tokens >= 32) tokens = {base.tokens / 4, base.tokens};
-  return {{f[0], cpu::math_values(products_of(p), target)}, {f[1], tiles.mr}, {f[2], tiles.nr}, {f[3], tokens}};
+  return {{f[0], cpu::math_values(p.element, target)}, {f[1], tiles.mr}, {f[2], tiles.nr}, {f[3], tokens}};
 }
 
 std::string Cpu::invalid_reason(const Problem& p, const CpuConfig& c, const Target& target) {
   if (c.tokens < 1 || c.tokens > kMostTokens) return fmt::format("tokens is {}, not 1 to {}", c.tokens, kMostTokens);
   if (c.keys < cpu::kLanes || c.keys > kMostKeys || c.keys % cpu::kLanes)
     return fmt::format("keys is {}, not a multiple of {} up to {}", c.keys, cpu::kLanes, kMostKeys);
-  return cpu::tile_invalid_reason(products_of(p), c.math, c.mr, c.nr, target);
+  return cpu::tile_invalid_reason(p.element, c.math, c.mr, c.nr, target);
 }
 
 Resources Cpu::resources(const Problem& p, const CpuConfig& c) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "templates/cuda/host_kernel.h"
+#include "templates/dimension_check.h"
 #include "templates/select_blocks/tensors.h"
 
 namespace fsa::select_blocks {
@@ -13,30 +14,14 @@ namespace {
 
 constexpr int kMostForced = 1 << 20;
 
-const std::vector<EnumName>& element_names() {
-  static const std::vector<EnumName> names{{0, "bf16", "Element::kBF16"}, {1, "f16", "Element::kF16"}, {2, "f32", "Element::kF32"}};
-  return names;
-}
-
-Result<void> unsupported(std::string given, std::string supported, std::string remedy = {}) {
-  return make_error(ErrorKind::kUnsupported,
-                    {.given = std::move(given), .supported = std::move(supported), .remedy = std::move(remedy)});
-}
-
 Result<void> check_dims(const Problem& p) {
-  if (p.head_dim < 16 || p.head_dim > 256 || p.head_dim % 8)
-    return unsupported(fmt::format("head_dim is {}", p.head_dim), "multiples of 8 from 16 to 256",
-                       "pad the last dimension with zeros to the next multiple of 8");
-  if (p.group < 1) return unsupported(fmt::format("group (query heads per kv head) is {}", p.group), "1 and up");
-  if (p.block_size < 16 || p.block_size > 128 || p.block_size % 16)
-    return unsupported(fmt::format("block_size is {}", p.block_size), "multiples of 16 from 16 to 128");
-  return {};
+  FSA_RETURN_IF_ERROR(check_head_dim("head_dim", p.head_dim));
+  FSA_RETURN_IF_ERROR(check_group(p.group));
+  return check_block_size(p.block_size);
 }
 
 Result<void> check_compression(const Problem& p) {
-  if (p.kernel_size < 1 || p.kernel_size > 256) return unsupported(fmt::format("kernel_size is {}", p.kernel_size), "1 to 256");
-  if (p.stride < 1 || p.kernel_size % p.stride)
-    return unsupported(fmt::format("stride is {}", p.stride), fmt::format("divisors of the kernel size {}", p.kernel_size));
+  FSA_RETURN_IF_ERROR(check_windows(p.kernel_size, p.stride));
   if (p.block_size % p.stride)
     return unsupported(fmt::format("block_size is {}", p.block_size), fmt::format("multiples of the stride {}", p.stride),
                        "choose a stride that divides the block size: a compressed key is then counted in whole blocks");
@@ -44,7 +29,7 @@ Result<void> check_compression(const Problem& p) {
 }
 
 Result<void> check_rule(const Problem& p) {
-  if (p.topk < 1 || p.topk > 64) return unsupported(fmt::format("topk is {}", p.topk), "1 to 64");
+  FSA_RETURN_IF_ERROR(check_topk(p.topk));
   for (const auto& [name, blocks] : {std::pair{"init_blocks", p.init_blocks}, {"local_blocks", p.local_blocks}})
     if (blocks < 0 || blocks > kMostForced) return unsupported(fmt::format("{} is {}", name, blocks), fmt::format("0 to {}", kMostForced));
   return {};

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "templates/families.h"
-#include "templates/reference/random_numbers.h"
 
 namespace fsa::test {
 

@@ -77,7 +77,9 @@ SelectedProblem Golden::problem() const {
           .scale = scale_};
 }
 
-reference::SelectedOutputs Golden::expected() const { return {.o = values("o_sel"), .lse = values("lse_sel")}; }
+reference::SelectedOutputs Golden::expected(const std::string& branch) const {
+  return {.o = values("o_" + branch), .lse = values("lse_" + branch)};
+}
 
 const std::vector<std::string>& golden_names() {
   static const std::vector<std::string> names{"g16_d64_varlen",       "g1_d128",        "g2_d128_suffix", "g2_d64_large_logits",

@@ -26,11 +26,12 @@ class Golden {
   int number(const std::string& name) const { return std::stoi(metadata_.at(name)); }
   /// An entry of the file's metadata. Precondition: the file holds it.
   const std::string& metadata(const std::string& name) const { return metadata_.at(name); }
+  float scale() const { return scale_; }
   /// The problem of the file's tensors and metadata, as kernels are planned for it.
   SelectedProblem problem() const;
   reference::SelectedOperands operands() const;
-  /// o_sel and lse_sel.
-  reference::SelectedOutputs expected() const;
+  /// The outputs of one branch, o_<branch> and lse_<branch>: "sel", "cmp" or "win".
+  reference::SelectedOutputs expected(const std::string& branch = "sel") const;
 
  private:
   std::vector<char> bytes_;
