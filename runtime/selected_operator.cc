@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "runtime/operator.h"
+#include "templates/problem_check.h"
 #include "templates/selected_problem.h"
 
 namespace fsa {
@@ -61,14 +62,14 @@ class SelectedAttentionOperator final : public Operator {
     const auto decoded = from_json(selected_problem_fields(), json, "selected-attention problem");
     const SelectedProblem& p = decoded.value();
     const std::int64_t heads_q = static_cast<std::int64_t>(p.heads_kv) * p.group;
-    const DType element = p.element == Element::kBF16 ? DType::kBF16 : p.element == Element::kF16 ? DType::kF16 : DType::kF32;
+    const DType element = dtype_of_element(p.element);
     return {{"q", Access::kRead, element, {p.total_q, heads_q, p.head_dim}},
             {"k", Access::kRead, element, {p.total_k, p.heads_kv, p.head_dim}},
             {"v", Access::kRead, element, {p.total_k, p.heads_kv, p.head_dim_v}},
             {"block_indices", Access::kRead, DType::kI32, {p.heads_kv, p.total_q, p.topk}},
             {"cu_q", Access::kRead, DType::kI32, {p.num_seqs + 1}},
             {"cu_k", Access::kRead, DType::kI32, {p.num_seqs + 1}},
-            {"o", Access::kWrite, element, {p.total_q, heads_q, p.head_dim_v}},
+            {"o", Access::kWrite, dtype_of_element(p.output), {p.total_q, heads_q, p.head_dim_v}},
             {"lse", Access::kWrite, DType::kF32, {heads_q, p.total_q}}};
   }
 

@@ -39,6 +39,7 @@ Result<Json> to_problem_json(const SelectedAttentionProblem& p) {
   FSA_ASSIGN_OR_RETURN(const Element element, element_of(p.dtype));
   const float natural_scale = p.head_dim > 0 ? 1.0f / std::sqrt(static_cast<float>(p.head_dim)) : 1.0f;
   return to_json(selected_problem_fields(), SelectedProblem{.element = element,
+                                                            .output = element,
                                                             .head_dim = p.head_dim,
                                                             .head_dim_v = p.head_dim_v,
                                                             .group = p.heads_q / p.heads_kv,

@@ -69,7 +69,7 @@ Result<void> TuningInputs::upload(std::size_t count) {
 Result<void> TuningInputs::make_outputs() {
   const SelectedProblem& p = host_.problem;
   const std::int64_t heads_q = static_cast<std::int64_t>(p.heads_kv) * p.group;
-  o_ = TensorView::contiguous(nullptr, reference::dtype_of(p.element), {p.total_q, heads_q, p.head_dim_v});
+  o_ = TensorView::contiguous(nullptr, reference::dtype_of(p.output), {p.total_q, heads_q, p.head_dim_v});
   lse_ = TensorView::contiguous(nullptr, DType::kF32, {heads_q, p.total_q});
   for (TensorView* view : {&o_, &lse_}) {
     FSA_ASSIGN_OR_RETURN(auto buffer, device_.allocate(std::max<std::size_t>(bytes_of(*view), 16)));

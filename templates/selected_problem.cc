@@ -36,12 +36,19 @@ Result<void> check_sizes(const SelectedProblem& p) {
   return {};
 }
 
+Result<void> check_output(const SelectedProblem& p) {
+  if (p.output == p.element || p.output == Element::kF32) return {};
+  const auto name = [](Element element) { return element_names()[static_cast<std::size_t>(element)].json; };
+  return unsupported(fmt::format("output {} of {} inputs", name(p.output), name(p.element)), fmt::format("{} and f32", name(p.element)),
+                     "set output to the element type of q, k and v");
+}
+
 }  // namespace
 
 const FieldTable<SelectedProblem>& selected_problem_fields() {
   using P = SelectedProblem;
   static const FieldTable<P> fields{
-      {"element", &P::element, element_names()}, {"head_dim", &P::head_dim}, {"head_dim_v", &P::head_dim_v}, {"group", &P::group},
+      {"element", &P::element, element_names()}, {"output", &P::output, element_names()}, {"head_dim", &P::head_dim}, {"head_dim_v", &P::head_dim_v}, {"group", &P::group},
       {"block_size", &P::block_size}, {"topk", &P::topk}, {"heads_kv", &P::heads_kv}, {"num_seqs", &P::num_seqs},
       {"total_q", &P::total_q}, {"total_k", &P::total_k}, {"scale", &P::scale}, {"item_tokens", &P::item_tokens},
       {"partial", &P::partial, partial_names()}};
@@ -50,13 +57,13 @@ const FieldTable<SelectedProblem>& selected_problem_fields() {
 
 const FieldTable<SelectedShape>& selected_shape_fields() {
   using S = SelectedShape;
-  static const FieldTable<S> fields{{"element", &S::element, element_names()}, {"head_dim", &S::head_dim}, {"head_dim_v", &S::head_dim_v},
+  static const FieldTable<S> fields{{"element", &S::element, element_names()}, {"output", &S::output, element_names()}, {"head_dim", &S::head_dim}, {"head_dim_v", &S::head_dim_v},
                                     {"group", &S::group}, {"block_size", &S::block_size}, {"topk", &S::topk}};
   return fields;
 }
 
 SelectedShape selected_shape(const SelectedProblem& p) {
-  return {.element = p.element, .head_dim = p.head_dim, .head_dim_v = p.head_dim_v, .group = p.group, .block_size = p.block_size, .topk = p.topk};
+  return {.element = p.element, .output = p.output, .head_dim = p.head_dim, .head_dim_v = p.head_dim_v, .group = p.group, .block_size = p.block_size, .topk = p.topk};
 }
 
 Result<void> check_selected_problem(const SelectedProblem& p, const Target& target) {
@@ -64,7 +71,7 @@ Result<void> check_selected_problem(const SelectedProblem& p, const Target& targ
   FSA_RETURN_IF_ERROR(check_sizes(p));
   if (target.backend == Backend::kCuda && p.element == Element::kF32)
     return unsupported("element type f32 on a GPU", "bf16 and f16 (f32 on the CPU)", "convert q, k and v to bf16 or f16");
-  return {};
+  return check_output(p);
 }
 
 Work selected_work(const SelectedProblem& p) {
@@ -73,10 +80,10 @@ Work selected_work(const SelectedProblem& p) {
   // Visible keys per row of a causal sequence of mean length: limited by the context at the start, by topk later.
   const double selected = static_cast<double>(p.topk) * p.block_size;
   const double visible = mean_k <= selected ? mean_k / 2 : selected - selected * selected / (2 * mean_k);
-  const double element_bytes = p.element == Element::kF32 ? 4 : 2;
+  const double element_bytes = bytes_of_element(p.element);
   const double kv = static_cast<double>(p.total_k) * p.heads_kv * (p.head_dim + p.head_dim_v);
   return {.flops = 2 * rows * visible * (p.head_dim + p.head_dim_v),
-          .bytes = element_bytes * (rows * (p.head_dim + p.head_dim_v) + kv) + 4.0 * static_cast<double>(p.entries())};
+          .bytes = element_bytes * (rows * p.head_dim + kv) + bytes_of_element(p.output) * rows * p.head_dim_v + 4.0 * static_cast<double>(p.entries())};
 }
 
 Work block_index_work(const SelectedProblem& p) { return {.flops = 0, .bytes = 12.0 * static_cast<double>(p.entries())}; }
@@ -84,9 +91,8 @@ Work block_index_work(const SelectedProblem& p) { return {.flops = 0, .bytes = 1
 Work partial_reduce_work(const SelectedProblem& p) {
   const double rows = static_cast<double>(p.total_q) * p.heads_kv * p.group;
   const double partial_bytes = p.partial == 2 ? 4 : 2;
-  const double element_bytes = p.element == Element::kF32 ? 4 : 2;
   return {.flops = 2 * rows * p.topk * p.head_dim_v,
-          .bytes = rows * p.topk * (p.head_dim_v * partial_bytes + 4) + rows * (p.head_dim_v * element_bytes + 4) + 4.0 * static_cast<double>(p.entries())};
+          .bytes = rows * p.topk * (p.head_dim_v * partial_bytes + 4) + rows * (p.head_dim_v * bytes_of_element(p.output) + 4.0) + 4.0 * static_cast<double>(p.entries())};
 }
 
 }  // namespace fsa

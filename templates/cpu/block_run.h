@@ -64,7 +64,7 @@ class BlockRun {
 
   /// Writes the finished row of query head `h` of `token`.
   FSA_INLINE void store_output(const float* state, int token, int h) const {
-    const Element element = shape().element;
+    const Element element = shape().output;
     const long offset = token * x_.o_stride.token + query_head(h) * x_.o_stride.head;
     engine_.finish(state, element, x_.o + offset * bytes_of(element), x_.lse + query_head(h) * x_.total_q + token);
   }

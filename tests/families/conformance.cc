@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "templates/reference/compare.h"
+#include "templates/reference/numeric.h"
 #include "tests/families/strided_copy.h"
 #include "tests/support/kernel_chain.h"
 
@@ -18,7 +19,7 @@ double output_tolerance(const ChainStep& last) { return last.kernel->tolerance(l
 struct Outputs {
   Outputs(const SelectedProblem& p, Layout layout)
       : lse_values(static_cast<std::size_t>(p.heads_kv * p.group * p.total_q)),
-        o(TensorView::contiguous(nullptr, reference::dtype_of(p.element), {p.total_q, p.heads_kv * p.group, p.head_dim_v}), layout, false),
+        o(TensorView::contiguous(nullptr, reference::dtype_of(p.output), {p.total_q, p.heads_kv * p.group, p.head_dim_v}), layout, false),
         lse(TensorView::contiguous(lse_values.data(), DType::kF32, {p.heads_kv * p.group, p.total_q})) {}
 
   std::vector<float> lse_values;
@@ -29,6 +30,15 @@ struct Outputs {
 bool same_bits(const Outputs& a, const Outputs& b) {
   if (!a.o.same_rows(b.o, 0, a.o.view().shape[0])) return false;
   return a.lse_values.empty() || std::memcmp(a.lse_values.data(), b.lse_values.data(), a.lse_values.size() * sizeof(float)) == 0;
+}
+
+/// True when some f32 of the tensor is no bf16 and no f16 number.
+bool has_bits_past_16(const TensorView& o) {
+  for (std::int64_t i = 0; i < o.shape[2]; ++i)
+    if (const float x = reference::load_element(o, (o.shape[0] - 1) * o.stride[0] + i);
+        x != reference::from_bf16(reference::to_bf16(x)) && x != reference::from_f16(reference::to_f16(x)))
+      return true;
+  return false;
 }
 
 /// The inputs in the layout under test, as bindings.
@@ -79,6 +89,8 @@ void expect_right(Lab& lab, const SelectedProblem& problem, const SelectedOperan
                                        : reference::compare_rows(first.o.view(), first.lse, rows, expected);
   EXPECT_TRUE(difference.within(output_tolerance(chain->steps().back()))) << difference.describe();
   EXPECT_TRUE(first.o.gaps_hold(0xff)) << "a kernel wrote between the rows of o";
+  const bool widened = problem.output == Element::kF32 && problem.element != Element::kF32;
+  EXPECT_TRUE(!widened || has_bits_past_16(first.o.view())) << "outputs were rounded to 16 bits before they were stored as f32";
 
   // Other garbage in every output and in the workspace: whatever is not written, or read before it is written, shows.
   ran = chain->run(bound.bindings(), {{"o", second.o.view()}, {"lse", second.lse}}, 0x5a);
