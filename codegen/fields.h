@@ -1,5 +1,6 @@
 #pragma once
 // Owns field tables: the one list of an aggregate's members that JSON, generated source and messages are made from.
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -42,6 +43,15 @@ class Field {
     }
     kind_ = {std::is_floating_point_v<Member>, std::move(enum_names)};
   }
+
+  /// A base's field, as a field of what derives from it.
+  template <class Base>
+    requires(std::derived_from<Owner, Base> && !std::same_as<Owner, Base>)
+  Field(const Field<Base>& base)
+      : name_(base.name()),
+        kind_(base.kind()),
+        get_([base](const Owner& o) { return base.get(o); }),
+        set_([base](Owner& o, double v) { base.set(o, v); }) {}
 
   std::string_view name() const { return name_; }
   const FieldKind& kind() const { return kind_; }

@@ -49,7 +49,7 @@ class SelectedAttentionOperator final : public Operator {
             {"block_indices", Access::kRead, DType::kI32, {p.heads_kv, p.total_q, p.topk}},
             {"cu_q", Access::kRead, DType::kI32, {p.num_seqs + 1}},
             {"cu_k", Access::kRead, DType::kI32, {p.num_seqs + 1}},
-            {"o", Access::kWrite, element, {p.total_q, heads_q, p.head_dim_v}, kRows},
+            {"o", Access::kWrite, dtype_of_element(p.output), {p.total_q, heads_q, p.head_dim_v}, kRows},
             {"lse", Access::kWrite, DType::kF32, {heads_q, p.total_q}}};
   }
 

@@ -26,6 +26,7 @@ Result<Json> to_problem_json(const SelectedAttentionProblem& p) {
   FSA_RETURN_IF_ERROR(check_heads(p.heads_q, p.heads_kv));
   FSA_ASSIGN_OR_RETURN(const Element element, element_of(p.dtype, "q, k and v"));
   return to_json(selected_problem_fields(), SelectedProblem{.element = element,
+                                                            .output = element,
                                                             .head_dim = p.head_dim,
                                                             .head_dim_v = p.head_dim_v,
                                                             .group = p.heads_q / p.heads_kv,

@@ -30,12 +30,18 @@ Result<void> check_slots(const SelectedProblem& p) {
   return check_scale(p.scale);
 }
 
+Result<void> check_output(const SelectedProblem& p) {
+  if (p.output == p.element || p.output == Element::kF32) return {};
+  return unsupported(fmt::format("output {} of {} inputs", to_string(p.output), to_string(p.element)), fmt::format("{} and f32", to_string(p.element)),
+                     "set output to the element type of q, k and v");
+}
+
 }  // namespace
 
 const FieldTable<SelectedProblem>& selected_problem_fields() {
   using P = SelectedProblem;
   static const FieldTable<P> fields{
-      {"element", &P::element, element_names()}, {"head_dim", &P::head_dim}, {"head_dim_v", &P::head_dim_v}, {"group", &P::group},
+      {"element", &P::element, element_names()}, {"output", &P::output, element_names()}, {"head_dim", &P::head_dim}, {"head_dim_v", &P::head_dim_v}, {"group", &P::group},
       {"block_size", &P::block_size}, {"topk", &P::topk}, {"heads_kv", &P::heads_kv}, {"num_seqs", &P::num_seqs},
       {"total_q", &P::total_q}, {"total_k", &P::total_k}, {"scale", &P::scale}, {"item_tokens", &P::item_tokens},
       {"partial", &P::partial, partial_names()}};
@@ -44,19 +50,20 @@ const FieldTable<SelectedProblem>& selected_problem_fields() {
 
 const FieldTable<SelectedShape>& selected_shape_fields() {
   using S = SelectedShape;
-  static const FieldTable<S> fields{{"element", &S::element, element_names()}, {"head_dim", &S::head_dim}, {"head_dim_v", &S::head_dim_v},
+  static const FieldTable<S> fields{{"element", &S::element, element_names()}, {"output", &S::output, element_names()}, {"head_dim", &S::head_dim}, {"head_dim_v", &S::head_dim_v},
                                     {"group", &S::group}, {"block_size", &S::block_size}, {"topk", &S::topk}};
   return fields;
 }
 
 SelectedShape selected_shape(const SelectedProblem& p) {
-  return {.element = p.element, .head_dim = p.head_dim, .head_dim_v = p.head_dim_v, .group = p.group, .block_size = p.block_size, .topk = p.topk};
+  return {.element = p.element, .output = p.output, .head_dim = p.head_dim, .head_dim_v = p.head_dim_v, .group = p.group, .block_size = p.block_size, .topk = p.topk};
 }
 
 Result<void> check_selected_problem(const SelectedProblem& p, const Target& target) {
   FSA_RETURN_IF_ERROR(check_dims(p));
   FSA_RETURN_IF_ERROR(check_slots(p));
-  return check_element(p.element, target);
+  FSA_RETURN_IF_ERROR(check_element(p.element, target));
+  return check_output(p);
 }
 
 Work selected_work(const SelectedProblem& p) {
@@ -65,10 +72,10 @@ Work selected_work(const SelectedProblem& p) {
   // Visible keys per row of a causal sequence of mean length: limited by the context at the start, by topk later.
   const double selected = static_cast<double>(p.topk) * p.block_size;
   const double visible = mean_k <= selected ? mean_k / 2 : selected - selected * selected / (2 * mean_k);
-  const double element_bytes = p.element == Element::kF32 ? 4 : 2;
+  const double element_bytes = bytes_of_element(p.element);
   const double kv = static_cast<double>(p.total_k) * p.heads_kv * (p.head_dim + p.head_dim_v);
   return {.flops = 2 * rows * visible * (p.head_dim + p.head_dim_v),
-          .bytes = element_bytes * (rows * (p.head_dim + p.head_dim_v) + kv) + 4.0 * static_cast<double>(p.entries())};
+          .bytes = element_bytes * (rows * p.head_dim + kv) + bytes_of_element(p.output) * rows * p.head_dim_v + 4.0 * static_cast<double>(p.entries())};
 }
 
 Work block_index_work(const SelectedProblem& p) { return {.flops = 0, .bytes = 12.0 * static_cast<double>(p.entries())}; }
@@ -76,9 +83,8 @@ Work block_index_work(const SelectedProblem& p) { return {.flops = 0, .bytes = 1
 Work partial_reduce_work(const SelectedProblem& p) {
   const double rows = static_cast<double>(p.total_q) * p.heads_kv * p.group;
   const double partial_bytes = p.partial == 2 ? 4 : 2;
-  const double element_bytes = p.element == Element::kF32 ? 4 : 2;
   return {.flops = 2 * rows * p.topk * p.head_dim_v,
-          .bytes = rows * p.topk * (p.head_dim_v * partial_bytes + 4) + rows * (p.head_dim_v * element_bytes + 4) + 4.0 * static_cast<double>(p.entries())};
+          .bytes = rows * p.topk * (p.head_dim_v * partial_bytes + 4) + rows * (p.head_dim_v * bytes_of_element(p.output) + 4.0) + 4.0 * static_cast<double>(p.entries())};
 }
 
 }  // namespace fsa

@@ -11,7 +11,8 @@ namespace fsa {
 
 /// One selected-attention forward over packed sequences (Native Sparse Attention, arXiv 2502.11089).
 struct SelectedProblem {
-  Element element = Element::kBF16;  ///< of q, k, v and o
+  Element element = Element::kBF16;  ///< of q, k and v
+  Element output = Element::kBF16;   ///< of o: that of q, k and v, or f32
   int head_dim = 128;                ///< D of q and k
   int head_dim_v = 128;              ///< Dv of v and o
   int group = 1;                     ///< g = Hq / Hkv

@@ -3,12 +3,13 @@
 
 namespace fsa {
 
-/// Element type of q, k, v and o as kernels see it.
+/// Element type of a tensor as kernels see it.
 enum class Element : int { kBF16, kF16, kF32 };
 
 /// The dimensions kernels are specialised on; every member is one 32-bit word.
 struct SelectedShape {
-  Element element;   ///< of q, k, v; outputs have the same (kF32: CPU only)
+  Element element;   ///< of q, k, v (kF32: CPU only)
+  Element output;    ///< of o: the same, or kF32
   int head_dim;      ///< D of q and k: 16..256, a multiple of 8
   int head_dim_v;    ///< Dv of v and o: 16..256, a multiple of 8
   int group;         ///< g = Hq / Hkv, any positive integer

@@ -16,6 +16,7 @@ struct CpuConfig {
 /// of D weights. So packing and microkernel are those of the product of probabilities and values.
 constexpr cpu::TileShape tile_shape(const Shape& s, const CpuConfig& c) {
   return {.shape = {.element = s.element,
+                    .output = s.element,
                     .head_dim = s.head_dim,
                     .head_dim_v = s.head_dim,
                     .group = 1,

@@ -32,7 +32,7 @@ inline TensorSpec block_indices_spec(const SelectedProblem& p) { return {"block_
 inline TensorSpec cu_q_spec(const SelectedProblem& p) { return {"cu_q", Access::kRead, DType::kI32, {p.num_seqs + 1}}; }
 inline TensorSpec cu_k_spec(const SelectedProblem& p) { return {"cu_k", Access::kRead, DType::kI32, {p.num_seqs + 1}}; }
 inline TensorSpec o_spec(const SelectedProblem& p) {
-  return {"o", Access::kWrite, dtype_of(p.element), {p.total_q, static_cast<std::int64_t>(p.heads_kv) * p.group, p.head_dim_v}};
+  return {"o", Access::kWrite, dtype_of(p.output), {p.total_q, static_cast<std::int64_t>(p.heads_kv) * p.group, p.head_dim_v}};
 }
 inline TensorSpec lse_spec(const SelectedProblem& p) {
   return {"lse", Access::kWrite, DType::kF32, {static_cast<std::int64_t>(p.heads_kv) * p.group, p.total_q}};

@@ -75,7 +75,7 @@ inline TensorSpec value_tensor(const SelectedProblem& p) {
   return {"v", Access::kRead, element_dtype(p.element), {p.total_k, p.heads_kv, p.head_dim_v}};
 }
 inline TensorSpec output_tensor(const SelectedProblem& p) {
-  return {"o", Access::kWrite, element_dtype(p.element), {p.total_q, std::int64_t{p.heads_kv} * p.group, p.head_dim_v}};
+  return {"o", Access::kWrite, element_dtype(p.output), {p.total_q, std::int64_t{p.heads_kv} * p.group, p.head_dim_v}};
 }
 inline TensorSpec lse_tensor(const SelectedProblem& p) {
   return {"lse", Access::kWrite, DType::kF32, {std::int64_t{p.heads_kv} * p.group, p.total_q}};

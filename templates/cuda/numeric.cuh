@@ -98,4 +98,16 @@ FSA_DEVICE float magnitude(unsigned bits) {
   return unpack2<kF16>(bits).x;
 }
 
+/// Stores eight neighbouring numbers of a tensor, from the 16-byte aligned one at `index` on.
+template <Element kElement>
+FSA_DEVICE void store8(void* tensor, long long index, const float (&x)[8]) {
+  if constexpr (kElement == Element::kF32) {
+    float4* const at = reinterpret_cast<float4*>(static_cast<float*>(tensor) + index);
+    at[0] = make_float4(x[0], x[1], x[2], x[3]);
+    at[1] = make_float4(x[4], x[5], x[6], x[7]);
+  } else {
+    *reinterpret_cast<uint4*>(static_cast<unsigned short*>(tensor) + index) = pack8<kElement == Element::kF16>(x);
+  }
+}
+
 }  // namespace fsa::cuda

@@ -1,7 +1,7 @@
 #pragma once
 // Owns the CUDA kernel of gated_combine: the gated sum of the three branches' outputs.
+#include "cuda/gates.cuh"
 #include "cuda/memory.cuh"
-#include "cuda/numeric.cuh"
 #include "gated_combine/config.h"
 #include "gated_combine/params.h"
 
@@ -11,19 +11,18 @@ namespace fsa::gated_combine {
 template <Shape kShape>
 struct Piece {
   float4 cmp, sel, win;
-  float gate[3];
+  cuda::Gates gates;
 
   FSA_DEVICE void load(const Params& p, int token, int head, int column) {
     cmp = read(p.o_cmp, p.cmp_stride, token, head, column);
     sel = read(p.o_sel, p.sel_stride, token, head, column);
     win = read(p.o_win, p.win_stride, token, head, column);
-    const long long gates = token * p.gates_stride.token + head * p.gates_stride.head;
-#pragma unroll
-    for (int i = 0; i < 3; ++i) gate[i] = cuda::load_number<kShape.gates>(p.gates, gates + i);
+    gates = cuda::Gates::load<kShape.gates>(p.gates, p.gates_stride, token, head);
   }
 
   FSA_DEVICE void store(const Params& p, int token, int head, int column) const {
-    const float x = sum(cmp.x, sel.x, win.x), y = sum(cmp.y, sel.y, win.y), z = sum(cmp.z, sel.z, win.z), w = sum(cmp.w, sel.w, win.w);
+    const float x = gates.sum(cmp.x, sel.x, win.x), y = gates.sum(cmp.y, sel.y, win.y), z = gates.sum(cmp.z, sel.z, win.z),
+                w = gates.sum(cmp.w, sel.w, win.w);
     const long long offset = token * p.out_stride.token + head * p.out_stride.head + column;
     if constexpr (kShape.element == Element::kF32) {
       *reinterpret_cast<float4*>(static_cast<float*>(p.out) + offset) = make_float4(x, y, z, w);
@@ -39,7 +38,6 @@ struct Piece {
     const uint4 words = cuda::load16_streaming(o + token * stride.token + head * stride.head + column);
     return make_float4(__uint_as_float(words.x), __uint_as_float(words.y), __uint_as_float(words.z), __uint_as_float(words.w));
   }
-  FSA_DEVICE float sum(float c, float s, float w) const { return fmaf(gate[2], w, fmaf(gate[1], s, gate[0] * c)); }
 };
 
 /// Grid: ceil(Tq * Hq / rows). Neighbouring lanes take neighbouring columns, then heads, then tokens.

@@ -1,8 +1,7 @@
 #pragma once
 // Owns the CUDA Config of partial_reduce. Clean for host and NVRTC.
 #include "cuda/device.h"
-#include "selected_shape.h"
-#include "strides.h"
+#include "partial_reduce/params.h"
 
 namespace fsa::partial_reduce {
 
@@ -16,11 +15,11 @@ struct Config {
   FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps; }
   FSA_HOST_DEVICE constexpr int min_blocks() const { return blocks; }
   /// Rows of a warp: its lanes take 8 columns each, several rows at once where rows are short.
-  FSA_HOST_DEVICE constexpr int rows(const SelectedShape& s) const {
+  FSA_HOST_DEVICE constexpr int rows(const Shape& s) const {
     return 32 * passes >= s.head_dim_v / 8 ? 32 * passes / (s.head_dim_v / 8) : 1;
   }
   /// Entry, weight and LSE of each (row, slot) of each warp.
-  FSA_HOST_DEVICE constexpr int smem_bytes(const SelectedShape& s) const { return warps * rows(s) * s.topk * 12; }
+  FSA_HOST_DEVICE constexpr int smem_bytes(const Shape& s) const { return warps * rows(s) * s.topk * 12; }
 };
 
 }  // namespace fsa::partial_reduce

@@ -1,7 +1,5 @@
 #pragma once
 // Owns the configuration of partial_reduce on a CPU. Clean for host compilers and bitcode.
-#include "selected_shape.h"
-
 namespace fsa::partial_reduce {
 
 struct CpuConfig {

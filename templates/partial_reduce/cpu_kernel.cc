@@ -12,42 +12,40 @@ const FieldTable<CpuConfig>& Cpu::config_fields() {
 }
 
 /// A few hundred rows each: long enough to hide the hand-over of a work item, short enough to balance.
-CpuConfig Cpu::default_config(const SelectedProblem& p, const Target&) {
+CpuConfig Cpu::default_config(const Problem& p, const Target&) {
   int tokens = 64;
   while (tokens > 1 && (p.total_q + tokens - 1) / tokens * p.heads_kv < 8) tokens /= 2;
   return {.tokens = tokens};
 }
 
-std::vector<Tunable<CpuConfig>> Cpu::tunables(const SelectedProblem&, const Target&) { return {}; }
+std::vector<Tunable<CpuConfig>> Cpu::tunables(const Problem&, const Target&) { return {}; }
 
-std::string Cpu::invalid_reason(const SelectedProblem&, const CpuConfig& c, const Target&) {
+std::string Cpu::invalid_reason(const Problem&, const CpuConfig& c, const Target&) {
   return c.tokens < 1 ? fmt::format("tokens is {}, not 1 or more", c.tokens) : std::string();
 }
 
-Resources Cpu::resources(const SelectedProblem&, const CpuConfig&) { return {.threads = 1, .scratch_bytes = 0, .registers = 0}; }
+Resources Cpu::resources(const Problem&, const CpuConfig&) { return {.threads = 1, .scratch_bytes = 0, .registers = 0}; }
 
-std::vector<TensorSpec> Cpu::tensors(const SelectedProblem& p, const CpuConfig&) {
+std::vector<TensorSpec> Cpu::tensors(const Problem& p, const CpuConfig&) {
   using namespace cpu;
-  return {partial_o_spec(p, Access::kRead), partial_lse_spec(p, Access::kRead), entry_scale_spec(p, Access::kRead),
-          entry_position_spec(p, Access::kRead), o_spec(p), lse_spec(p)};
+  std::vector<TensorSpec> list{partial_o_spec(p, Access::kRead), partial_lse_spec(p, Access::kRead), entry_scale_spec(p, Access::kRead),
+                               entry_position_spec(p, Access::kRead)};
+  for (TensorSpec& spec : output_tensors(p)) list.push_back(std::move(spec));
+  return list;
 }
 
-std::vector<Launch> Cpu::launches(const SelectedProblem& p, const CpuConfig& c) {
+std::vector<Launch> Cpu::launches(const Problem& p, const CpuConfig& c) {
   const std::int64_t items = (p.total_q + c.tokens - 1) / c.tokens * p.heads_kv;
   return {{.grid = {static_cast<std::uint32_t>(items), 1, 1}, .scratch_bytes = 0}};
 }
 
-Params Cpu::pack(const SelectedProblem& p, const CpuConfig&, std::span<const TensorView> x) {
+Params Cpu::pack(const Problem& p, const CpuConfig&, std::span<const TensorView> x) {
   Params params{};
   params.partial_o = x[0].data;
   params.partial_lse = cpu::floats(x[1]);
   params.entry_scale = cpu::floats(x[2]);
   params.entry_position = cpu::ints(x[3]);
-  params.o = x[4].data;
-  params.lse = cpu::floats(x[5]);
-  params.o_stride = cpu::row_strides(x[4]);
-  params.total_q = static_cast<int>(p.total_q);
-  params.heads_kv = p.heads_kv;
+  pack_outputs(p, x.subspan(4), params);
   return params;
 }
 

@@ -10,8 +10,7 @@
 #include "codegen/kernel_facts.h"
 #include "codegen/tunable.h"
 #include "templates/partial_reduce/cpu_config.h"
-#include "templates/partial_reduce/params.h"
-#include "templates/selected_problem.h"
+#include "templates/partial_reduce/problem.h"
 
 namespace fsa::partial_reduce {
 
@@ -20,13 +19,13 @@ struct Cpu {
   static constexpr std::string_view kConfigType = "partial_reduce::CpuConfig";
   static constexpr std::array<std::string_view, 1> kEntries{"run"};
   static const FieldTable<Config>& config_fields();
-  static Config default_config(const SelectedProblem& problem, const Target& target);
-  static std::vector<Tunable<Config>> tunables(const SelectedProblem& problem, const Target& target);
-  static std::string invalid_reason(const SelectedProblem& problem, const Config& config, const Target& target);
-  static Resources resources(const SelectedProblem& problem, const Config& config);
-  static std::vector<TensorSpec> tensors(const SelectedProblem& problem, const Config& config);
-  static std::vector<Launch> launches(const SelectedProblem& problem, const Config& config);
-  static Params pack(const SelectedProblem& problem, const Config& config, std::span<const TensorView> tensors);
+  static Config default_config(const Problem& problem, const Target& target);
+  static std::vector<Tunable<Config>> tunables(const Problem& problem, const Target& target);
+  static std::string invalid_reason(const Problem& problem, const Config& config, const Target& target);
+  static Resources resources(const Problem& problem, const Config& config);
+  static std::vector<TensorSpec> tensors(const Problem& problem, const Config& config);
+  static std::vector<Launch> launches(const Problem& problem, const Config& config);
+  static Params pack(const Problem& problem, const Config& config, std::span<const TensorView> tensors);
 };
 
 }  // namespace fsa::partial_reduce

@@ -41,38 +41,31 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
 
 Resources Cuda::resources(const Problem& p, const Config& c) {
   const int piece = c.partial == Partial::kF32 ? 8 : 4;
-  return {.threads = c.threads(),
-          .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(selected_shape(p))),
-          .registers = 32 + c.loads * (piece + 1)};
+  return {
+      .threads = c.threads(), .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(shape(p))), .registers = 32 + c.loads * (piece + 1)};
 }
 
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
   const int partial = static_cast<int>(c.partial);
-  return {cuda::partial_o_tensor(p, partial, Access::kRead),
-          cuda::partial_lse_tensor(p, Access::kRead),
-          cuda::entry_scale_tensor(p, Access::kRead),
-          block_index::entry_position_tensor(p, Access::kRead),
-          cuda::output_tensor(p),
-          cuda::lse_tensor(p)};
+  std::vector<TensorSpec> list{cuda::partial_o_tensor(p, partial, Access::kRead), cuda::partial_lse_tensor(p, Access::kRead),
+                               cuda::entry_scale_tensor(p, Access::kRead), block_index::entry_position_tensor(p, Access::kRead)};
+  for (TensorSpec& spec : output_tensors(p)) list.push_back(std::move(spec));
+  return list;
 }
 
 std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
   const Resources r = resources(p, c);
   const std::int64_t rows = p.heads_kv * p.total_q * p.group;
-  return {
-      cuda::launch("kernel_entry", cuda::ceil_div64(rows, std::int64_t{c.warps} * c.rows(selected_shape(p))), r.threads, r.scratch_bytes)};
+  return {cuda::launch("kernel_entry", cuda::ceil_div64(rows, std::int64_t{c.warps} * c.rows(shape(p))), r.threads, r.scratch_bytes)};
 }
 
 Params Cuda::pack(const Problem& p, const Config&, std::span<const TensorView> t) {
-  return {.partial_o = t[0].data,
-          .partial_lse = cuda::pointer<const float>(t[1]),
-          .entry_scale = cuda::pointer<const float>(t[2]),
-          .entry_position = cuda::pointer<const int>(t[3]),
-          .o = t[4].data,
-          .lse = cuda::pointer<float>(t[5]),
-          .o_stride = cuda::row_strides(t[4]),
-          .total_q = static_cast<int>(p.total_q),
-          .heads_kv = p.heads_kv};
+  Params params{.partial_o = t[0].data,
+                .partial_lse = cuda::pointer<const float>(t[1]),
+                .entry_scale = cuda::pointer<const float>(t[2]),
+                .entry_position = cuda::pointer<const int>(t[3])};
+  pack_outputs(p, t.subspan(4), params);
+  return params;
 }
 
 }  // namespace fsa::partial_reduce

@@ -9,14 +9,12 @@
 #include "codegen/kernel_facts.h"
 #include "codegen/tunable.h"
 #include "templates/partial_reduce/config.h"
-#include "templates/partial_reduce/params.h"
-#include "templates/selected_problem.h"
+#include "templates/partial_reduce/problem.h"
 
 namespace fsa::partial_reduce {
 
 struct Cuda {
   using Config = partial_reduce::Config;
-  using Problem = SelectedProblem;
   static constexpr std::string_view kConfigType = "partial_reduce::Config";
   static constexpr std::array<std::string_view, 1> kEntries{"run"};
 

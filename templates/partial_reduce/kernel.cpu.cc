@@ -1,6 +1,6 @@
 // Owns the CPU kernel of partial_reduce: merges each row's partial outputs by their log-sum-exp.
-#include "cpu/element.h"
 #include "cpu/exponential.h"
+#include "cpu/gates.h"
 #include "partial_reduce/cpu_config.h"
 #include "partial_reduce/params.h"
 
@@ -31,7 +31,7 @@ struct Partials {
 
 /// `entries` [T] holds the entry of each slot of the token, -1 for none.
 FSA_INLINE void gather(const Params& p, const int* entries, int h, Partials& partials) {
-  const SelectedShape& shape = fsa_constants.shape;
+  const Shape& shape = fsa_constants.shape;
 #pragma clang loop unroll(disable)
   for (int slot = 0; slot < shape.topk; ++slot) {
     if (entries[slot] < 0) continue;
@@ -60,28 +60,46 @@ FSA_INLINE void weigh(Partials& partials) {
   partials.lse = top + cpu::log2(sum) * kLn2;
 }
 
+/// An output row, and where gated, its gates.
+struct Row {
+  int token, head;
+  Gates gates;
+  char* o;
+};
+
+FSA_INLINE Row output_row(const Params& p, int token, int head) {
+  const Shape& shape = fsa_constants.shape;
+  Row row{.token = token, .head = head, .gates = {}, .o = static_cast<char*>(p.o)};
+  row.o += (token * p.o_stride.token + head * p.o_stride.head) * bytes_of(shape.output);
+  if (shape.gated) row.gates = Gates::load(shape.gates, p.gates, p.gates_stride, token, head);
+  return row;
+}
+
 /// Columns [column, column + n) of the row, n = 8 or 16.
-FSA_INLINE void merge_columns(const Partials& partials, int column, int n, char* o) {
+FSA_INLINE void merge_columns(const Params& p, const Partials& partials, const Row& row, int column, int n) {
   F32x16 sum = splat(0);
 #pragma clang loop unroll(disable)
   for (int i = 0; i < partials.count; ++i)
     sum = __builtin_elementwise_fma(load_elements(Element::kF32, reinterpret_cast<const char*>(partials.rows[i] + column), n), splat(partials.weights[i]), sum);
-  const Element element = fsa_constants.shape.element;
-  store_elements(element, o + column * bytes_of(element), sum, n);
+  if (fsa_constants.shape.gated)
+    sum = row.gates.sum(load_branch(p.o_cmp, p.cmp_stride, row.token, row.head, column, n), sum,
+                        load_branch(p.o_win, p.win_stride, row.token, row.head, column, n));
+  const Element element = fsa_constants.shape.output;
+  store_elements(element, row.o + column * bytes_of(element), sum, n);
 }
 
 FSA_INLINE void merge_row(const Params& p, int head, int token, int h) {
-  const SelectedShape& shape = fsa_constants.shape;
-  const long q_head = static_cast<long>(head) * shape.group + h;
+  const Shape& shape = fsa_constants.shape;
+  const int q_head = head * shape.group + h;
   Partials partials;
   gather(p, p.entry_position + (static_cast<long>(head) * p.total_q + token) * shape.topk, h, partials);
   weigh(partials);
-  char* o = static_cast<char*>(p.o) + (token * p.o_stride.token + q_head * p.o_stride.head) * bytes_of(shape.element);
+  const Row row = output_row(p, token, q_head);
   const int whole = shape.head_dim_v / kLanes * kLanes;
 #pragma clang loop unroll(disable)
-  for (int column = 0; column < whole; column += kLanes) merge_columns(partials, column, kLanes, o);
-  if (whole < shape.head_dim_v) merge_columns(partials, whole, kLanes / 2, o);
-  p.lse[q_head * p.total_q + token] = partials.lse;
+  for (int column = 0; column < whole; column += kLanes) merge_columns(p, partials, row, column, kLanes);
+  if (whole < shape.head_dim_v) merge_columns(p, partials, row, whole, kLanes / 2);
+  p.lse[static_cast<long>(q_head) * p.total_q + token] = partials.lse;
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #pragma once
 // Owns the CUDA kernel that merges the partial outputs of each row by their log-sum-exp.
+#include "cuda/gates.cuh"
 #include "cuda/memory.cuh"
-#include "cuda/numeric.cuh"
 #include "partial_reduce/config.h"
 #include "partial_reduce/params.h"
 
@@ -125,11 +125,29 @@ FSA_DEVICE void merge_columns(const Params& p, const Term* terms, int in_group, 
   }
 }
 
+/// Eight neighbouring numbers of another branch's output. By way of L1: its two loads of 16 bytes share their lines.
+FSA_DEVICE void load_branch(const float* o, const RowStrides& stride, int token, int head, int column, float (&numbers)[8]) {
+  const float4* const at = reinterpret_cast<const float4*>(o + token * stride.token + head * stride.head + column);
+  const float4 low = __ldg(at), high = __ldg(at + 1);
+  numbers[0] = low.x, numbers[1] = low.y, numbers[2] = low.z, numbers[3] = low.w;
+  numbers[4] = high.x, numbers[5] = high.y, numbers[6] = high.z, numbers[7] = high.w;
+}
+
+/// Turns merged columns of a row into the gated sum of all branches.
+template <Shape kShape>
+FSA_DEVICE void add_branches(const Params& p, int token, int head, int column, float (&sum)[8]) {
+  float cmp[8], win[8];
+  load_branch(p.o_cmp, p.cmp_stride, token, head, column, cmp);
+  load_branch(p.o_win, p.win_stride, token, head, column, win);
+  const cuda::Gates gates = cuda::Gates::load<kShape.gates>(p.gates, p.gates_stride, token, head);
+#pragma unroll
+  for (int i = 0; i < 8; ++i) sum[i] = gates.sum(cmp[i], sum[i], win[i]);
+}
+
 /// Grid: ceil(Hkv * Tq * g / (warps * rows)).
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void run(const Params& p) {
   constexpr int kRows = kConfig.rows(kShape), kPieces = kShape.head_dim_v / 8, kTerms = kRows * kShape.topk;
-  constexpr bool kF16 = kShape.element == Element::kF16;
   extern __shared__ __align__(16) unsigned char smem[];  // [warps][kTerms] terms, then as many LSEs
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const Terms out{reinterpret_cast<Term*>(smem) + warp * kTerms,
@@ -149,8 +167,8 @@ FSA_DEVICE void run(const Params& p) {
     const Row<kShape> row(p, first_row + r);
     float sum[8];
     merge_columns<kShape, kConfig>(p, out.terms + r * kShape.topk, row.in_group, column, sum);
-    const long long offset = row.token * p.o_stride.token + row.query_head() * p.o_stride.head + column;
-    *reinterpret_cast<uint4*>(static_cast<char*>(p.o) + offset * 2) = cuda::pack8<kF16>(sum);
+    if constexpr (kShape.gated == 1) add_branches<kShape>(p, row.token, row.query_head(), column, sum);
+    cuda::store8<kShape.output>(p.o, row.token * p.o_stride.token + row.query_head() * p.o_stride.head + column, sum);
   }
 }
 

@@ -1,11 +1,19 @@
 #pragma once
-// Owns the parameters of the partial_reduce kernels. Clean for host, NVRTC and bitcode.
+// Owns the shape and the parameters of the partial_reduce kernels. Clean for host, NVRTC and bitcode.
 #include "selected_shape.h"
 #include "strides.h"
 
 namespace fsa::partial_reduce {
 
-using Shape = SelectedShape;
+/// The dimensions kernels are specialised on; every member is one 32-bit word.
+struct Shape {
+  Element output;  ///< of o, or of out
+  int head_dim_v;  ///< Dv: 16..256, a multiple of 8
+  int group;       ///< g = Hq / Hkv
+  int topk;        ///< T
+  int gated;       ///< 1: the gated sum of all branches is written in the place of o
+  Element gates;   ///< where gated
+};
 
 // Names as in selected_block_major/params.h.
 struct Params {
@@ -13,9 +21,12 @@ struct Params {
   const float* partial_lse;   // [E*g]
   const float* entry_scale;   // [E]
   const int* entry_position;  // [Hkv, Tq, T], -1 = no partial
-  void* o;                    // element [Tq, Hq, Dv]
+  const float* o_cmp;         // [Tq, Hq, Dv], where gated
+  const float* o_win;         // [Tq, Hq, Dv], where gated
+  const void* gates;          // [Tq, Hq, 3], where gated; the head stride may be 0
+  void* o;                    // output element [Tq, Hq, Dv]: o, or out where gated
   float* lse;                 // [Hq, Tq]; 0 rows and -inf where a row has no partial with a finite LSE
-  RowStrides o_stride;
+  RowStrides cmp_stride, win_stride, gates_stride, o_stride;
   int total_q, heads_kv;
 };
 

@@ -97,7 +97,7 @@ FSA_INLINE void run_in_place(const Params& p, long item, float* scratch) {
       chunk.attend(sequence, j, next, lists.tokens(j), lists.count(j));
     }
   });
-  chunk.store_outputs(fsa_constants.shape.element);
+  chunk.store_outputs(fsa_constants.shape.output);
 }
 
 /// The sequence that cell `cell` belongs to: the last one that starts at or before it.

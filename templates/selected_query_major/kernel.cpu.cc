@@ -73,7 +73,7 @@ extern "C" void kernel_entry(const Params* params, long item, void* memory) {
       chunk.attend(s, j, next, tokens, expand(members[j], first, tokens));
     }
   });
-  chunk.store_outputs(fsa_constants.shape.element);
+  chunk.store_outputs(fsa_constants.shape.output);
 }
 
 }  // namespace fsa::selected_query_major

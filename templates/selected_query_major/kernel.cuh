@@ -17,6 +17,7 @@ struct Plan {
   static_assert(kConfig.tokens == 1 || kConfig.tokens * kShape.group <= kConfig.rows(), "only a single token's heads are split");
 
   static constexpr bool kF16 = kShape.element == Element::kF16;
+  static constexpr Element kOutput = kShape.output;
   static constexpr int kTokens = kConfig.tokens, kRows = kConfig.rows(), kGroup = kShape.group, kTopk = kShape.topk;
   static constexpr int kWarpsM = kConfig.warps_m, kWarpsK = kConfig.warps_k, kThreads = kConfig.threads();
   static constexpr int kKeys = kConfig.keys, kWarpKeys = kKeys / kWarpsK, kStages = kConfig.stages, kBlock = kShape.block_size;
@@ -301,10 +302,8 @@ FSA_DEVICE void store(const Params& p, const float* merged, const RowState* stat
     if (tile_row >= T::kTokens * T::kGroup || token >= p.total_q) continue;
     const float4 low = *reinterpret_cast<const float4*>(merged + row * kPitch + column),
                  high = *reinterpret_cast<const float4*>(merged + row * kPitch + column + 4);
-    const uint4 words = make_uint4(cuda::pack2<T::kF16>(low.x, low.y), cuda::pack2<T::kF16>(low.z, low.w),
-                                   cuda::pack2<T::kF16>(high.x, high.y), cuda::pack2<T::kF16>(high.z, high.w));
-    const long long offset = token * p.o_stride.token + query_head * p.o_stride.head + column;
-    *reinterpret_cast<uint4*>(static_cast<char*>(p.o) + offset * 2) = words;
+    const float numbers[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+    cuda::store8<T::kOutput>(p.o, token * p.o_stride.token + query_head * p.o_stride.head + column, numbers);
     if (column == 0) {
       const RowState all = merge_states<T>(states, row);
       p.lse[static_cast<long long>(query_head) * p.total_q + token] =

@@ -14,7 +14,7 @@ struct Params {
   const int* block_indices;  // [Hkv, Tq, T], sequence-local; negative, future or past the end: no block
   const int* cu_q;           // [B+1]
   const int* cu_k;           // [B+1]
-  void* o;                   // element [Tq, Hq, Dv]
+  void* o;                   // output element [Tq, Hq, Dv]
   float* lse;                // [Hq, Tq]
   RowStrides q_stride, k_stride, v_stride, o_stride;
   int total_q, total_k, num_seqs, heads_kv;

@@ -37,6 +37,21 @@ TEST(Fields, EveryValueSurvivesTheRoundTrip) {
   EXPECT_EQ(*back, sample);
 }
 
+TEST(Fields, OfABaseServeWhatDerivesFromIt) {
+  struct Derived : Sample {
+    int more = 7;
+  };
+  FieldTable<Derived> table(fields().begin(), fields().end());
+  table.emplace_back("more", &Derived::more);
+  Derived derived;
+  derived.rows = 5;
+  EXPECT_EQ(to_json(table, derived).dump(), R"({"rows":5,"bytes":0,"scale":1.0,"colour":"red","more":7})");
+  const auto back = from_json(table, {{"colour", "blue"}, {"more", 8}}, "derived");
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_EQ(back->colour, Colour::kBlue);
+  EXPECT_EQ(back->more, 8);
+}
+
 TEST(Fields, AMissingMemberKeepsItsDefault) {
   const auto sample = from_json(fields(), Json{{"colour", "blue"}}, "sample");
   ASSERT_TRUE(sample);

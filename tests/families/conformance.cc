@@ -49,7 +49,7 @@ void expect_right(Lab& lab, const SelectedProblem& problem, const SelectedOperan
 
   const BoundInputs bound(inputs, layout);
   ASSERT_TRUE(bound.ok()) << "no address space for the test's tensors";
-  const OutputShape shape{reference::dtype_of(problem.element), problem.total_q, problem.heads_kv * problem.group, problem.head_dim_v};
+  const OutputShape shape{reference::dtype_of(problem.output), problem.total_q, problem.heads_kv * problem.group, problem.head_dim_v};
   expect_outputs(*chain, bound.bindings(), shape, layout, expected, rows);
 }
 

@@ -29,6 +29,7 @@ INSTANTIATE_TEST_SUITE_P(Sequences, SelectedAttention, all_variants(sequence_cas
 INSTANTIATE_TEST_SUITE_P(Selections, SelectedAttention, all_variants(selection_cases()), case_name);
 INSTANTIATE_TEST_SUITE_P(Values, SelectedAttention, all_variants(value_cases()), case_name);
 INSTANTIATE_TEST_SUITE_P(Layouts, SelectedAttention, all_variants(layout_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(Outputs, SelectedAttention, all_variants(output_cases()), case_name);
 
 }  // namespace
 

@@ -16,6 +16,7 @@ constexpr Element kB = Element::kBF16, kH = Element::kF16, kF = Element::kF32;
 SelectedProblem problem(Element element, int d, int dv, int group, int block_size, int topk, int heads_kv, std::int64_t tokens,
                         int num_seqs = 1) {
   return {.element = element,
+          .output = element,
           .head_dim = d,
           .head_dim_v = dv,
           .group = group,
@@ -100,7 +101,7 @@ std::vector<SelectedCase> value_cases() {
   const auto base = problem(kB, 64, 64, 2, 32, 5, 2, 300);
   const reference::InputOptions suffix{.lens_q = {60, 20, 0, 9}, .lens_k = {190, 400, 100, 9}};
   auto f16 = base;
-  f16.element = kH;
+  f16.element = f16.output = kH;
   return {
       {.name = "logits_of_1000", .problem = base, .options = {.gain = 17}},
       {.name = "logits_of_1000_f16", .problem = f16, .options = {.gain = 17}},
@@ -148,6 +149,24 @@ std::vector<SelectedCase> layout_cases() {
                                      {"heads_outside_tokens", Layout::kHeadMajor},
                                      {"offsets_past_2_to_the_31", Layout::kFar}})
     cases.push_back({.name = name, .problem = base, .options = {.lens_q = {70, 30}, .lens_k = {70, 90}}, .layout = layout});
+  return cases;
+}
+
+std::vector<SelectedCase> output_cases() {
+  std::vector<SelectedCase> cases;
+  for (SelectedProblem p : {problem(kB, 128, 128, 4, 64, 4, 2, 300), problem(kH, 72, 40, 3, 32, 4, 2, 200),
+                            problem(kB, 64, 64, 1, 16, 6, 1, 250), problem(kH, 256, 256, 2, 64, 4, 1, 200)}) {
+    p.output = kF;
+    cases.push_back(shape_case(p));
+    cases.back().name.insert(0, "f32_output_");
+  }
+  for (const auto& [name, layout] : {std::pair{"f32_output_gaps_between_rows", Layout::kPadded},
+                                     {"f32_output_heads_outside_tokens", Layout::kHeadMajor},
+                                     {"f32_output_offsets_past_2_to_the_31", Layout::kFar}}) {
+    auto p = problem(kB, 64, 40, 2, 32, 4, 2, 0);
+    p.output = kF;
+    cases.push_back({.name = name, .problem = p, .options = {.lens_q = {70, 0, 30}, .lens_k = {70, 5, 90}}, .layout = layout});
+  }
   return cases;
 }
 

@@ -38,6 +38,8 @@ std::vector<SelectedCase> selection_cases();
 std::vector<SelectedCase> value_cases();
 /// Strides.
 std::vector<SelectedCase> layout_cases();
+/// Outputs in f32 of 16-bit problems.
+std::vector<SelectedCase> output_cases();
 /// The problems that many configs are tried on: each exercises tails in another dimension.
 std::vector<SelectedCase> config_cases();
 /// Sizes of the public benchmark, for GPUs.

@@ -105,15 +105,32 @@ TEST(SelectedProblem, AScaleThatIsNotPositiveIsNamed) {
 
 TEST(SelectedProblem, Float32IsForCpusAlone) {
   auto p = good();
-  p.element = Element::kF32;
+  p.element = p.output = Element::kF32;
   EXPECT_TRUE(check_selected_problem(p, Target::parse("x86-64-v4").value()));
   const Error error = error_of(p, "sm_90a");
   expect_unsupported(error, "f32", "bf16 and f16");
   EXPECT_NE(error.remedy.find("convert"), std::string::npos);
 }
 
+TEST(SelectedProblem, OutputsHaveTheElementTypeOrFloat32) {
+  const Target gpu = Target::parse("sm_90a").value();
+  for (Element element : {Element::kBF16, Element::kF16})
+    for (Element output : {Element::kBF16, Element::kF16, Element::kF32}) {
+      auto p = good();
+      p.element = element;
+      p.output = output;
+      EXPECT_EQ(check_selected_problem(p, gpu).ok(), output == element || output == Element::kF32);
+    }
+  auto p = good();
+  p.output = Element::kF16;
+  const Error error = error_of(p);
+  expect_unsupported(error, "output f16 of bf16 inputs", "bf16 and f32");
+  EXPECT_NE(error.remedy.find("set output"), std::string::npos);
+}
+
 TEST(SelectedProblem, SurvivesJson) {
   SelectedProblem p{.element = Element::kF16,
+                    .output = Element::kF32,
                     .head_dim = 96,
                     .head_dim_v = 64,
                     .group = 7,
@@ -128,6 +145,7 @@ TEST(SelectedProblem, SurvivesJson) {
                     .partial = 1};
   const Json json = to_json(selected_problem_fields(), p);
   EXPECT_EQ(json["element"], "f16");
+  EXPECT_EQ(json["output"], "f32");
   EXPECT_EQ(json["partial"], "bf16");
   const auto back = from_json(selected_problem_fields(), Json::parse(json.dump()), "problem");
   ASSERT_TRUE(back) << back.error().message();

@@ -10,7 +10,7 @@ FamilyProblems family_problems(std::string_view family, Backend backend) {
   static const std::map<std::string_view, FamilyProblems (*)(Backend)> lists{
       {"block_index", selected_problems},
       {"selected_block_major", selected_problems},
-      {"partial_reduce", selected_problems},
+      {"partial_reduce", partial_reduce_problems},
       {"selected_query_major", selected_problems},
       {"compressed_sequences", compressed_sequences_problems},
       {"compress_kv", compress_kv_problems},

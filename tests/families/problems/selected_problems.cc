@@ -7,9 +7,16 @@
 namespace fsa::test {
 namespace {
 
+/// The same with outputs in f32.
+SelectedProblem with_f32_output(SelectedProblem p) {
+  p.output = Element::kF32;
+  return p;
+}
+
 std::vector<SelectedProblem> compiled(Backend backend) {
   const auto problem = [](Element element, int d, int dv, int group, int block_size, int topk) {
     return SelectedProblem{.element = element,
+                           .output = element,
                            .head_dim = d,
                            .head_dim_v = dv,
                            .group = group,
@@ -24,11 +31,13 @@ std::vector<SelectedProblem> compiled(Backend backend) {
   constexpr Element kB = Element::kBF16, kH = Element::kF16, kF = Element::kF32;
   if (backend == Backend::kCpu)
     return {problem(kB, 128, 128, 4, 64, 16), problem(kB, 64, 64, 1, 64, 16),   problem(kH, 128, 128, 4, 64, 16),
-            problem(kH, 72, 40, 3, 32, 4),    problem(kF, 128, 128, 4, 64, 16), problem(kF, 64, 64, 1, 64, 16)};
+            problem(kH, 72, 40, 3, 32, 4),    problem(kF, 128, 128, 4, 64, 16), problem(kF, 64, 64, 1, 64, 16),
+            with_f32_output(problem(kB, 64, 64, 4, 64, 16))};
   return {problem(kB, 128, 128, 4, 64, 16), problem(kB, 128, 128, 1, 64, 16), problem(kB, 128, 128, 16, 64, 16),
           problem(kB, 128, 128, 4, 128, 8), problem(kH, 64, 64, 8, 64, 16),   problem(kH, 256, 256, 4, 64, 16),
           problem(kB, 256, 256, 1, 128, 8), problem(kB, 192, 128, 2, 64, 16), problem(kH, 72, 40, 3, 32, 4),
-          problem(kB, 16, 16, 1, 16, 1),    problem(kB, 96, 96, 5, 16, 64),   problem(kB, 16, 256, 7, 48, 3)};
+          problem(kB, 16, 16, 1, 16, 1),    problem(kB, 96, 96, 5, 16, 64),   problem(kB, 16, 256, 7, 48, 3),
+          with_f32_output(problem(kB, 128, 128, 4, 64, 16)), with_f32_output(problem(kH, 256, 72, 2, 64, 4))};
 }
 
 std::vector<SelectedProblem> planned(Backend backend) {
@@ -46,6 +55,7 @@ std::vector<SelectedProblem> planned(Backend backend) {
        .total_k = 3000,
        .scale = 0.1f},
       {.element = Element::kF16,
+       .output = Element::kF32,
        .head_dim = 72,
        .head_dim_v = 200,
        .group = 7,
@@ -56,7 +66,7 @@ std::vector<SelectedProblem> planned(Backend backend) {
        .scale = 0.1f},
       {.num_seqs = 0, .total_q = 0, .total_k = 0, .scale = 0.1f}};
   if (backend == Backend::kCpu)
-    problems.push_back({.element = Element::kF32, .head_dim = 64, .head_dim_v = 64, .total_q = 100, .total_k = 100, .scale = 0.1f});
+    problems.push_back({.element = Element::kF32, .output = Element::kF32, .head_dim = 64, .head_dim_v = 64, .total_q = 100, .total_k = 100, .scale = 0.1f});
   for (SelectedProblem& p : problems) {
     p.item_tokens = 128;
     p.partial = backend == Backend::kCpu ? 2 : 0;
@@ -73,5 +83,18 @@ std::vector<Json> as_json(const std::vector<SelectedProblem>& problems) {
 }  // namespace
 
 FamilyProblems selected_problems(Backend backend) { return {.compiled = as_json(compiled(backend)), .planned = as_json(planned(backend))}; }
+
+FamilyProblems partial_reduce_problems(Backend backend) {
+  FamilyProblems problems = selected_problems(backend);
+  const auto gated = [](Json problem, const char* gates) {
+    problem["gated"] = 1;
+    problem["gates"] = gates;
+    return problem;
+  };
+  problems.compiled.insert(problems.compiled.end(), {gated(problems.compiled[0], "bf16"), gated(problems.compiled[3], "f32"),
+                                                     gated(problems.compiled.back(), "f16")});
+  problems.planned.insert(problems.planned.end(), {gated(problems.planned[0], "bf16"), gated(problems.planned[3], "f32")});
+  return problems;
+}
 
 }  // namespace fsa::test

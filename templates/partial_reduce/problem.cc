@@ -1,0 +1,84 @@
+#include "templates/partial_reduce/problem.h"
+
+#include <fmt/format.h>
+
+#include "templates/dimension_check.h"
+
+namespace fsa::partial_reduce {
+
+const FieldTable<Problem>& problem_fields() {
+  static const FieldTable<Problem> fields = [] {
+    FieldTable<Problem> all(selected_problem_fields().begin(), selected_problem_fields().end());
+    all.emplace_back("gated", &Problem::gated);
+    all.emplace_back("gates", &Problem::gates, element_names());
+    return all;
+  }();
+  return fields;
+}
+
+const FieldTable<Shape>& shape_fields() {
+  static const FieldTable<Shape> fields{{"output", &Shape::output, element_names()},
+                                        {"head_dim_v", &Shape::head_dim_v},
+                                        {"group", &Shape::group},
+                                        {"topk", &Shape::topk},
+                                        {"gated", &Shape::gated},
+                                        {"gates", &Shape::gates, element_names()}};
+  return fields;
+}
+
+Shape shape(const Problem& p) {
+  return {.output = p.output,
+          .head_dim_v = p.head_dim_v,
+          .group = p.group,
+          .topk = p.topk,
+          .gated = p.gated,
+          .gates = p.gated ? p.gates : Element::kF32};
+}
+
+Result<void> check(const Problem& p, const Target& target) {
+  if (p.gated != 0 && p.gated != 1) return unsupported(fmt::format("gated is {}", p.gated), "0 and 1");
+  return check_selected_problem(p, target);
+}
+
+Work work(const Problem& p) {
+  Work work = partial_reduce_work(p);
+  if (!p.gated) return work;
+  const double rows = static_cast<double>(p.total_q) * p.heads_kv * p.group;
+  work.flops += 5 * rows * p.head_dim_v;
+  work.bytes += rows * (8.0 * p.head_dim_v + 3.0 * bytes_of_element(p.gates));
+  return work;
+}
+
+std::vector<TensorSpec> output_tensors(const Problem& p) {
+  const std::int64_t heads = std::int64_t{p.heads_kv} * p.group;
+  const std::vector<std::int64_t> output{p.total_q, heads, p.head_dim_v};
+  std::vector<TensorSpec> list;
+  if (p.gated)
+    list = {{"o_cmp", Access::kRead, DType::kF32, output},
+            {"o_win", Access::kRead, DType::kF32, output},
+            {"gates", Access::kRead, dtype_of_element(p.gates), {p.total_q, heads, 3}}};
+  list.push_back({p.gated ? "out" : "o", Access::kWrite, dtype_of_element(p.output), output});
+  list.push_back({"lse", Access::kWrite, DType::kF32, {heads, p.total_q}});
+  return list;
+}
+
+void pack_outputs(const Problem& p, std::span<const TensorView> t, Params& params) {
+  const auto strides = [](const TensorView& tensor) { return RowStrides{tensor.stride[0], tensor.stride[1]}; };
+  std::size_t next = 0;
+  if (p.gated) {
+    params.o_cmp = static_cast<const float*>(t[0].data);
+    params.o_win = static_cast<const float*>(t[1].data);
+    params.gates = t[2].data;
+    params.cmp_stride = strides(t[0]);
+    params.win_stride = strides(t[1]);
+    params.gates_stride = strides(t[2]);
+    next = 3;
+  }
+  params.o = t[next].data;
+  params.o_stride = strides(t[next]);
+  params.lse = static_cast<float*>(t[next + 1].data);
+  params.total_q = static_cast<int>(p.total_q);
+  params.heads_kv = p.heads_kv;
+}
+
+}  // namespace fsa::partial_reduce
