@@ -15,7 +15,7 @@ struct RangeConfig {
 
 /// A block of keys is to the tile what a selection block is.
 constexpr TileShape range_tile(const RangeShape& s, const RangeConfig& c) {
-  return {{.element = s.element, .head_dim = s.head_dim, .head_dim_v = s.head_dim_v, .group = s.group, .block_size = c.keys, .topk = 1},
+  return {{.element = s.element, .output = s.output, .head_dim = s.head_dim, .head_dim_v = s.head_dim_v, .group = s.group, .block_size = c.keys, .topk = 1},
           c.math,
           c.mr,
           c.nr};
