@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "runtime/engine_impl.h"
+#include "runtime/nsa_problem.h"
 #include "runtime/selected_plan.h"
 
 namespace fsa {
@@ -53,6 +54,12 @@ Result<SelectedAttentionPlan> Engine::plan(const SelectedAttentionProblem& probl
   FSA_ASSIGN_OR_RETURN(const Json json, to_problem_json(problem));
   FSA_ASSIGN_OR_RETURN(auto impl, impl_->plan(selected_attention_operator(), json));
   return SelectedAttentionPlan(Plan(std::move(impl)));
+}
+
+Result<NativeSparseAttentionPlan> Engine::plan_nsa(const NativeSparseAttentionProblem& problem) const {
+  FSA_ASSIGN_OR_RETURN(const Json json, to_problem_json(problem));
+  FSA_ASSIGN_OR_RETURN(auto impl, impl_->plan(native_sparse_attention_operator(), json));
+  return NativeSparseAttentionPlan(Plan(std::move(impl)));
 }
 
 Result<Plan> Engine::plan(std::string_view name, std::string_view problem_json) const {

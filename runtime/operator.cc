@@ -108,7 +108,7 @@ Result<Json> parse_public_problem(const Operator& op, std::string_view text) {
 }
 
 std::span<const Operator* const> all_operators() {
-  static const std::array<const Operator*, 1> operators{&selected_attention_operator()};
+  static const std::array<const Operator*, 2> operators{&selected_attention_operator(), &native_sparse_attention_operator()};
   return operators;
 }
 

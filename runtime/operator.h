@@ -118,5 +118,6 @@ Result<const Operator*> find_operator(std::string_view name);
 Result<Json> parse_public_problem(const Operator& op, std::string_view text);
 
 const Operator& selected_attention_operator();
+const Operator& native_sparse_attention_operator();
 
 }  // namespace fsa

@@ -23,12 +23,13 @@ struct Outputs {
   TensorView lse;
 };
 
-/// True when some f32 of the last token is no bf16 and no f16 number.
+/// True when some f32 of the first head is no bf16 and no f16 number. Rows that see one key alone have none.
 bool has_bits_past_16(const TensorView& o) {
-  for (std::int64_t i = 0; i < o.shape[2]; ++i)
-    if (const float x = reference::load_element(o, (o.shape[0] - 1) * o.stride[0] + i);
-        x != reference::from_bf16(reference::to_bf16(x)) && x != reference::from_f16(reference::to_f16(x)))
-      return true;
+  for (std::int64_t token = 0; token < o.shape[0]; ++token)
+    for (std::int64_t i = 0; i < o.shape[2]; ++i)
+      if (const float x = reference::load_element(o, token * o.stride[0] + i);
+          x != reference::from_bf16(reference::to_bf16(x)) && x != reference::from_f16(reference::to_f16(x)))
+        return true;
   return false;
 }
 

@@ -7,6 +7,7 @@
 
 #include "fsa/base/export.h"
 #include "fsa/base/result.h"
+#include "fsa/native_sparse_attention.h"
 #include "fsa/options.h"
 #include "fsa/plan.h"
 #include "fsa/selected_attention.h"
@@ -27,6 +28,9 @@ class FSA_API Engine {
   /// kernels and binds them. Milliseconds when cached, some hundred milliseconds per kernel otherwise. Not to be called
   /// while a stream of this thread captures. kInvalidArgument and kUnsupported say what to change.
   Result<SelectedAttentionPlan> plan(const SelectedAttentionProblem& problem) const;
+
+  /// The same for the whole operator.
+  Result<NativeSparseAttentionPlan> plan_nsa(const NativeSparseAttentionProblem& problem) const;
 
   /// The same for any of operator_names(). `problem_json` is an object of the fields of the operator's problem struct,
   /// dtypes as "bf16", "f16", "f32"; missing fields take the struct's defaults, unknown ones are kInvalidArgument.

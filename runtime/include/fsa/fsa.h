@@ -40,6 +40,7 @@
 #include "fsa/base/result.h"
 #include "fsa/base/tensor_view.h"
 #include "fsa/engine.h"
+#include "fsa/native_sparse_attention.h"
 #include "fsa/options.h"
 #include "fsa/plan.h"
 #include "fsa/selected_attention.h"
