@@ -11,6 +11,7 @@ from ._errors import bad
 from ._plan import Plan
 
 MAX_PLANS = 512
+torch_ops = None  # the module, once torch was imported
 
 
 class _Bound(NamedTuple):
@@ -112,17 +113,19 @@ def _attention_problem(q, k, v, cu_q, cu_k, scale) -> dict:
     return problem
 
 
-def _key(op, engine, tensors: tuple, *parameters):
+def _key(op: str, engine, tensors: dict, *parameters):
     """What tells one plan from another: the tensors' library, device, types and shapes, and the parameters."""
-    q = tensors[0]
     try:
+        q = tensors["q"]
         device = q.device
-        return (op, engine, type(q), str(device) if not hasattr(device, "index") else device, q.dtype,
-                *[None if t is None else t.shape for t in tensors], *parameters)
+        return (op, engine, type(q), device if hasattr(device, "index") else str(device), q.dtype,
+                *[None if t is None else t.shape for t in tensors.values()], *parameters)
     except AttributeError:
-        for name, tensor in zip(("q", "k", "v"), tensors):
-            _tensors.library_of(tensor, name)
-        return (op, engine, type(q), _tensors.device_of(q), str(q.dtype), *[None if t is None else tuple(t.shape) for t in tensors], *parameters)
+        for name, tensor in tensors.items():
+            if tensor is not None or name == "q":
+                _tensors.library_of(tensor, name)
+        return (op, engine, type(q), _tensors.device_of(q), str(q.dtype), *[None if t is None else tuple(t.shape) for t in tensors.values()],
+                *parameters)
 
 
 def _torch_path(q):
@@ -130,11 +133,18 @@ def _torch_path(q):
 
     Compilers and tracers see an operator; a plain tensor goes straight to the library, which is quicker.
     """
-    torch = sys.modules.get("torch")
-    if torch is None or not isinstance(q, torch.Tensor):
+    ops = torch_ops or _find_torch()
+    if ops is None or not isinstance(q, ops.Tensor):
         return None, False
-    from . import torch_ops
-    return torch, torch_ops.wants_operator(q)
+    return ops.torch, ops.wants_operator(q)
+
+
+def _find_torch():
+    """The module of operators, which registers them, as soon as torch is there."""
+    if "torch" not in sys.modules:
+        return None
+    from . import torch_ops as found  # sets the variable torch_ops here
+    return found
 
 
 def selected_attention(q, k, v, block_indices, *, block_size: int, cu_q=None, cu_k=None, scale: float | None = None, out=None, lse=None,
@@ -148,7 +158,7 @@ def selected_attention(q, k, v, block_indices, *, block_size: int, cu_q=None, cu
     cu_q, cu_k i32 [B+1]: prefix sums of the packed sequences' queries and keys; queries are the last of their sequence. None: one
       sequence.
     scale: softmax scale; None means 1/sqrt(D).
-    out [Tq, Hq, Dv] of q's type, lse f32 [Hq, Tq], contiguous: written, and returned; None makes them in q's library.
+    out [Tq, Hq, Dv] of q's type ("o" in errors), lse f32 [Hq, Tq], contiguous: written, and returned; None makes them in q's library.
     workspace, stream: see Plan.forward. engine: None means one per device, made on first use.
 
     Returns (out, lse): 0 and -inf in rows that see no key. lse is the natural log-sum-exp. On CUDA they are ready when the stream
@@ -157,11 +167,11 @@ def selected_attention(q, k, v, block_indices, *, block_size: int, cu_q=None, cu
     """
     if (torch := _torch_path(q))[0] is not None:
         if torch[1]:
-            return _as_operator("selected_attention", {"out": out, "lse": lse, "workspace": workspace, "stream": stream, "engine": engine},
+            return _as_operator(torch[0], "selected_attention", {"out": out, "lse": lse, "workspace": workspace, "stream": stream, "engine": engine},
                                 q, k, v, block_indices, block_size, cu_q, cu_k, scale)
         _check_grad(torch[0], {"q": q, "k": k, "v": v})
-    key = _key("selected_attention", engine, (q, k, v, block_indices, cu_q, cu_k), block_size, scale)
     tensors = {"q": q, "k": k, "v": v, "block_indices": block_indices, "cu_q": cu_q, "cu_k": cu_k}
+    key = _key("selected_attention", engine, tensors, block_size, scale)
     bound = _bound.get(key)
     if bound is None:
         topk = _shape(block_indices, "block_indices", 3, "[Hkv, Tq, T]")[2]
@@ -171,12 +181,11 @@ def selected_attention(q, k, v, block_indices, *, block_size: int, cu_q=None, cu
     return o, lse
 
 
-def _as_operator(name: str, unusual: dict, *arguments):
+def _as_operator(torch, name: str, unusual: dict, *arguments):
     for keyword, value in unusual.items():
         if value is not None:
             raise bad(f"{keyword}= in a traced or compiled call", "tensors and parameters alone", f"leave {keyword} out", kind="unsupported")
-    from . import torch_ops
-    return getattr(torch_ops.registered(), name)(*arguments)
+    return getattr(torch.ops.fsa, name)(*arguments)
 
 
 def sliding_window(q, k, v, *, window: int, cu_q=None, cu_k=None, scale: float | None = None, out=None, lse=None, workspace=None, stream=None,
@@ -187,8 +196,8 @@ def sliding_window(q, k, v, *, window: int, cu_q=None, cu_k=None, scale: float |
     """
     if (torch := _torch_path(q)[0]) is not None:
         _check_grad(torch, {"q": q, "k": k, "v": v})
-    key = _key("sliding_window", engine, (q, k, v, cu_q, cu_k), window, scale)
     tensors = {"q": q, "k": k, "v": v, "cu_q": cu_q, "cu_k": cu_k}
+    key = _key("sliding_window", engine, tensors, window, scale)
     bound = _bound.get(key)
     if bound is None:
         bound = _bind(key, "sliding_window", engine, tensors, _attention_problem(q, k, v, cu_q, cu_k, scale) | {"window": window})
@@ -218,8 +227,8 @@ def compressed_attention(q, ck, cv, *, kernel_size: int, stride: int, total_k: i
     """
     if (torch := _torch_path(q)[0]) is not None:
         _check_grad(torch, {"q": q, "ck": ck, "cv": cv})
-    key = _key("compressed_attention", engine, (q, ck, cv, cu_q, cu_k), kernel_size, stride, total_k, scale)
     tensors = {"q": q, "ck": ck, "cv": cv, "cu_q": cu_q, "cu_k": cu_k}
+    key = _key("compressed_attention", engine, tensors, kernel_size, stride, total_k, scale)
     bound = _bound.get(key)
     if bound is None:
         _check_compression(kernel_size, stride)
@@ -240,8 +249,8 @@ def select_blocks(q, ck, lse, *, kernel_size: int, stride: int, block_size: int,
     """
     if (torch := _torch_path(q)[0]) is not None:
         _check_grad(torch, {"q": q, "ck": ck, "lse": lse})
-    key = _key("select_blocks", engine, (q, ck, lse, cu_q, cu_k), kernel_size, stride, block_size, topk, total_k, init_blocks, local_blocks, scale)
     tensors = {"q": q, "ck": ck, "lse": lse, "cu_q": cu_q, "cu_k": cu_k}
+    key = _key("select_blocks", engine, tensors, kernel_size, stride, block_size, topk, total_k, init_blocks, local_blocks, scale)
     bound = _bound.get(key)
     if bound is None:
         _check_compression(kernel_size, stride)
@@ -286,14 +295,14 @@ def native_sparse_attention(q, k, v, gates, *, kernel_size: int, stride: int, bl
     """
     if (torch := _torch_path(q))[0] is not None:
         if torch[1]:
-            return _as_operator("native_sparse_attention", {"out": out, "workspace": workspace, "stream": stream, "engine": engine,
-                                                            "branch_outputs": branch_outputs or None},
+            return _as_operator(torch[0], "native_sparse_attention", {"out": out, "workspace": workspace, "stream": stream, "engine": engine,
+                                                                      "branch_outputs": branch_outputs or None},
                                 q, k, v, gates, kernel_size, stride, block_size, topk, window, init_blocks, local_blocks, ck, cv, w_k, w_v, pe,
                                 cu_q, cu_k, scale)
         _check_grad(torch[0], {"q": q, "k": k, "v": v, "gates": gates, "ck": ck, "cv": cv, "w_k": w_k, "w_v": w_v, "pe": pe})
-    key = _key("native_sparse_attention", engine, (q, k, v, gates, ck, w_k, pe, cu_q, cu_k), getattr(gates, "dtype", None), kernel_size, stride, block_size, topk,
-               window, init_blocks, local_blocks, branch_outputs, scale)
     tensors = {"q": q, "k": k, "v": v, "gates": gates, "ck": ck, "cv": cv, "w_k": w_k, "w_v": w_v, "pe": pe, "cu_q": cu_q, "cu_k": cu_k}
+    key = _key("native_sparse_attention", engine, tensors, getattr(gates, "dtype", None), kernel_size, stride, block_size, topk,
+               window, init_blocks, local_blocks, branch_outputs, scale)
     bound = _bound.get(key)
     if bound is None:
         _check_compression(kernel_size, stride)

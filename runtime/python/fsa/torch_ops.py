@@ -5,6 +5,7 @@ called in a function that torch.compile(fullgraph=True) compiles.
 """
 from __future__ import annotations
 
+import sys
 from typing import Optional, Tuple
 
 import torch
@@ -18,11 +19,6 @@ _plain = (Tensor, torch.nn.Parameter)
 def wants_operator(tensor) -> bool:
     """True while a compiler traces, and for tensors that have no memory of their own (fake ones, proxies)."""
     return torch.compiler.is_compiling() or type(tensor) not in _plain
-
-
-def registered():
-    """torch.ops.fsa."""
-    return torch.ops.fsa
 
 
 @torch.library.custom_op("fsa::selected_attention", mutates_args=())
@@ -52,3 +48,6 @@ def _native_sparse_attention(q: Tensor, k: Tensor, v: Tensor, gates: Tensor, ker
 def _(q, k, v, gates, kernel_size, stride, block_size, topk, window, init_blocks=1, local_blocks=2, ck=None, cv=None, w_k=None, w_v=None,
       pe=None, cu_q=None, cu_k=None, scale=None):
     return q.new_empty((q.shape[0], q.shape[1], v.shape[2]))
+
+
+_ops.torch_ops = sys.modules[__name__]
