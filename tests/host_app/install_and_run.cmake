@@ -10,7 +10,7 @@ endfunction()
 
 file(REMOVE_RECURSE ${WORK})
 must(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
-foreach(file include/fsa/fsa.h include/fsa/base/result.h bin/fsa)
+foreach(file include/fsa/fsa.h include/fsa/fsa_c.h include/fsa/dlpack.h include/fsa/base/result.h bin/fsa)
   if(NOT EXISTS ${WORK}/prefix/${file})
     message(FATAL_ERROR "${file} was not installed")
   endif()

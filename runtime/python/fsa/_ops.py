@@ -18,6 +18,7 @@ class _Bound(NamedTuple):
     """A plan with what a call of it needs beside the caller's tensors."""
     plan: Plan
     defaults: dict  # cu_q and cu_k of one sequence, where the caller gives none
+    order: list  # of each tensor: its name, and, for an output, what makes one
 
 
 _bound: dict = {}
@@ -46,7 +47,8 @@ def _bind(key, op: str, engine: Engine | None, tensors: dict, problem: dict) -> 
     for name, total in (("cu_q", "total_q"), ("cu_k", "total_k")):
         if tensors.get(name) is None:
             defaults[name] = _tensors.prefix_sums([0, problem[total]], q, name)
-    bound = _Bound(plan, defaults)
+    order = [(t.name, _tensors.maker(t.shape, t.dtype, q, t.name) if t.written else None) for t in plan.tensors]
+    bound = _Bound(plan, defaults, order)
     _keep(key, bound)
     return bound
 
@@ -61,32 +63,30 @@ def _check_grad(torch, tensors: dict) -> None:
 
 def _run(bound: _Bound, tensors: dict, outputs: dict, workspace, stream) -> list:
     """Fills in defaults and outputs, runs the plan, returns all outputs in the plan's order."""
-    plan, q = bound.plan, tensors["q"]
-    tensors.update(bound.defaults)
-    order, results = [], []
-    with _tensors.allocating_on(stream, q) if stream is not None else _no_context:
-        for info in plan.tensors:
-            if info.written:
-                tensor = outputs.get(info.name)
-                if tensor is None:
-                    tensor = _tensors.empty(info.shape, info.dtype, q, info.name)
-                results.append(tensor)
-            else:
-                tensor = tensors[info.name]
-            order.append(tensor)
-    plan.forward(order, workspace=workspace, stream=stream)
+    plan, defaults, order = bound
+    if defaults:
+        tensors.update(defaults)
+    if stream is None:
+        arguments, results = _arguments(order, tensors, outputs)
+    else:
+        with _tensors.allocating_on(stream, tensors["q"]):
+            arguments, results = _arguments(order, tensors, outputs)
+    plan.forward(arguments, workspace=workspace, stream=stream)
     return results
 
 
-class _NoContext:
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *_):
-        return None
-
-
-_no_context = _NoContext()
+def _arguments(order: list, tensors: dict, outputs: dict) -> tuple[list, list]:
+    arguments, results = [], []
+    for name, make in order:
+        if make is None:
+            arguments.append(tensors[name])
+            continue
+        tensor = outputs.get(name)
+        if tensor is None:
+            tensor = make()
+        arguments.append(tensor)
+        results.append(tensor)
+    return arguments, results
 
 
 def _shape(tensor, name: str, rank: int, form: str) -> tuple:

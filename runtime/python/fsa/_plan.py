@@ -142,7 +142,7 @@ class Plan:
             address = _tensors.scratch.get(size)
         else:
             with _tensors.allocating_on(stream, like):
-                memory = _tensors.empty((self.workspace_bytes // 4 + 1,), "i32", like, "workspace")
+                memory = _tensors.maker((self.workspace_bytes // 4 + 1,), "i32", like, "workspace")()
             keep.append(memory)
             address, size, _ = _tensors.workspace_memory(memory)
         status = self._forward(self._handle, frame.address, len(tensors), address, size, handle)
@@ -158,8 +158,8 @@ class Plan:
         c.check(self._library.fsa_plan_validate(self._handle, frame.address, len(tensors)))
         del keep
 
-    def _in_order(self, tensors) -> list:
-        if isinstance(tensors, Mapping):
+    def _in_order(self, tensors) -> Sequence:
+        if not isinstance(tensors, (list, tuple)):
             missing, unknown = [n for n in self._names if n not in tensors], [n for n in tensors if n not in self._names]
             if missing or unknown:
                 raise bad(f"tensors without {', '.join(missing)}" if missing else f"tensors with {', '.join(unknown)}", "exactly " + ", ".join(self._names))
@@ -180,24 +180,15 @@ class Plan:
         torch = sys.modules.get("torch")
         tensor_type = getattr(torch, "Tensor", ())
         dlpack_stream = None if self._index is None else stream or 1  # DLPack's number for the default stream
-        keep = []
+        keep, names, written, put_torch, put_address, export = [], self._names, self._written, frame.put_torch, frame.put_address, _tensors.export
         for i, tensor in enumerate(tensors):
-            if tensor_type and isinstance(tensor, tensor_type):
-                frame.put_torch(i, tensor)
+            if isinstance(tensor, tensor_type):
+                put_torch(i, tensor)
             else:
-                capsule, address = self._export(i, tensor, dlpack_stream)
-                frame.put_address(i, address)
+                capsule, address = export(tensor, names[i], written[i], dlpack_stream)
+                put_address(i, address)
                 keep.append(capsule)
         return keep
-
-    def _export(self, i: int, tensor, stream):
-        if stream is not None and _tensors.library_of(tensor, self._names[i]) and _tensors.device_of(tensor) == "cpu":
-            stream = None  # the library says what is wrong with it; host libraries know no streams
-        try:
-            return _tensors.export(tensor, self._names[i], self._written[i], stream)
-        except AttributeError:
-            _tensors.library_of(tensor, self._names[i])
-            raise
 
     def _given_workspace(self, workspace) -> tuple[int, int]:
         address, size, device = _tensors.workspace_memory(workspace)

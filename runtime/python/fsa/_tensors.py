@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import sys
 import threading
 
@@ -70,20 +71,24 @@ def _numpy_dtype(np, dtype: str, like):
     return np.dtype(bfloat16)
 
 
-def empty(shape: tuple, dtype: str, like, name: str):
-    """An uninitialised tensor of `like`'s library and device."""
+def maker(shape: tuple, dtype: str, like, name: str):
+    """A function that makes an uninitialised tensor of `like`'s library and on its device."""
     torch = torch_of(like)
     if torch is not None:
-        return torch.empty(shape, dtype=getattr(torch, _TORCH_DTYPES[dtype]), device=like.device)
+        return functools.partial(torch.empty, shape, dtype=getattr(torch, _TORCH_DTYPES[dtype]), device=like.device)
     library = library_of(like, name)
     if library == "cupy":
         import cupy
-        return cupy.empty(shape, dtype=_numpy_dtype(cupy, dtype, like))
+        return functools.partial(cupy.empty, shape, _numpy_dtype(cupy, dtype, like))
     if device_of(like) != "cpu":
-        raise bad(f"{name} was not given, and tensors of {library} on {device_of(like)} cannot be made here", "torch and cupy on CUDA",
-                  f"pass {name}=")
+        refusal = bad(f"{name} was not given, and tensors of {library} on {device_of(like)} cannot be made here", "torch and cupy on CUDA",
+                      f"pass {'out' if name in ('o', 'block_indices') else name}=")
+
+        def refuse():
+            raise refusal
+        return refuse
     import numpy
-    return numpy.empty(shape, _numpy_dtype(numpy, dtype, like))
+    return functools.partial(numpy.empty, shape, _numpy_dtype(numpy, dtype, like))
 
 
 def prefix_sums(values: list[int], like, name: str):
@@ -186,13 +191,20 @@ def export(tensor, name: str, written: bool, stream):
     if written and type(tensor).__module__.startswith("jax"):
         raise bad(f"{name} is an array of jax, which is immutable", "arrays that can be written", f"leave {name} out on the CPU, or pass another library's")
     try:
-        capsule = tensor.__dlpack__() if stream is None else tensor.__dlpack__(stream=stream)
+        if stream is None or _is_on_the_host(tensor):  # host libraries know no streams
+            capsule = tensor.__dlpack__()
+        else:
+            capsule = tensor.__dlpack__(stream=stream)
     except AttributeError:
         library_of(tensor, name)
         raise
     except BufferError as reason:
         return _export_unusual(tensor, name, written, reason)
     return capsule, _capsule_pointer(capsule, b"dltensor")
+
+
+def _is_on_the_host(tensor) -> bool:
+    return int(tensor.__dlpack_device__()[0]) in (CPU, CUDA_HOST)
 
 
 def _export_unusual(tensor, name: str, written: bool, reason: BufferError):
