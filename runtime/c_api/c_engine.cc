@@ -9,7 +9,8 @@ namespace {
 
 LogHandler log_handler(fsa_log_fn log, void* context) {
   if (!log) return {};
-  return [log, context](LogLevel level, std::string_view line) { log(context, static_cast<fsa_log_level>(level), std::string(line).c_str()); };
+  return
+      [log, context](LogLevel level, std::string_view line) { log(context, static_cast<fsa_log_level>(level), std::string(line).c_str()); };
 }
 
 void overlay(const char* given, std::string& option) {
@@ -36,7 +37,8 @@ Result<EngineOptions> engine_options(const fsa_engine_options* given) {
 DLDevice place_of(std::string_view device) {
   if (device == "cpu") return {kDLCPU, 0};
   int ordinal = 0;  // plain "cuda" is the first
-  if (const auto colon = device.find(':'); colon != device.npos) std::from_chars(device.data() + colon + 1, device.data() + device.size(), ordinal);
+  if (const auto colon = device.find(':'); colon != device.npos)
+    std::from_chars(device.data() + colon + 1, device.data() + device.size(), ordinal);
   return {kDLCUDA, ordinal};
 }
 
@@ -84,7 +86,8 @@ fsa_status fsa_engine_get_info(const fsa_engine* engine, fsa_engine_info* info) 
   return guarded([&]() -> fsa::Result<void> {
     FSA_RETURN_IF_ERROR(check_handle(engine, "engine"));
     return write_struct(
-        fsa_engine_info{.size = 0, .device = engine->device.c_str(), .device_name = engine->device_name.c_str(), .target = engine->target.c_str()}, info,
-        "fsa_engine_info");
+        fsa_engine_info{
+            .size = 0, .device = engine->device.c_str(), .device_name = engine->device_name.c_str(), .target = engine->target.c_str()},
+        info, "fsa_engine_info");
   });
 }

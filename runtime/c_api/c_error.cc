@@ -9,9 +9,10 @@
 namespace fsa::c_api {
 namespace {
 
-constexpr std::array<ErrorKind, 11> kKinds{ErrorKind::kInvalidArgument, ErrorKind::kUnsupported, ErrorKind::kNotFound, ErrorKind::kUnavailable,
-                                           ErrorKind::kCompile,         ErrorKind::kDevice,      ErrorKind::kIo,       ErrorKind::kCorrupt,
-                                           ErrorKind::kTimeout,         ErrorKind::kCancelled,   ErrorKind::kInternal};
+constexpr std::array<ErrorKind, 11> kKinds{
+    ErrorKind::kInvalidArgument, ErrorKind::kUnsupported, ErrorKind::kNotFound, ErrorKind::kUnavailable,
+    ErrorKind::kCompile,         ErrorKind::kDevice,      ErrorKind::kIo,       ErrorKind::kCorrupt,
+    ErrorKind::kTimeout,         ErrorKind::kCancelled,   ErrorKind::kInternal};
 
 /// The message of this thread's last failure: `text`, or `literal` where making a text failed.
 struct LastError {
@@ -42,14 +43,15 @@ fsa_status fail(const Error& error) noexcept try {
 }
 
 fsa_status fail_unexpectedly(const char* what) noexcept try {
-  return fail(make_error(ErrorKind::kInternal, {.given = fmt::format("the library met an unexpected exception: {}", what),
-                                                .remedy = "please report it"}));
+  return fail(make_error(ErrorKind::kInternal,
+                         {.given = fmt::format("the library met an unexpected exception: {}", what), .remedy = "please report it"}));
 } catch (...) {
   return fail_out_of_memory();
 }
 
 Error null_argument(std::string_view name) {
-  return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("{} is a null pointer", name), .supported = fmt::format("a valid {}", name)});
+  return make_error(ErrorKind::kInvalidArgument,
+                    {.given = fmt::format("{} is a null pointer", name), .supported = fmt::format("a valid {}", name)});
 }
 
 }  // namespace fsa::c_api

@@ -38,8 +38,8 @@ Result<void> check_handle(const Handle* handle, std::string_view name) {
   if (!handle) return null_argument(name);
   if (handle->mark == Handle::kMark) [[likely]]
     return {};
-  return make_error(ErrorKind::kInvalidArgument,
-                    {.given = std::string(name) + " is no live handle", .supported = "what a create function returned and no destroy function was given"});
+  return make_error(ErrorKind::kInvalidArgument, {.given = std::string(name) + " is no live handle",
+                                                  .supported = "what a create function returned and no destroy function was given"});
 }
 
 }  // namespace fsa::c_api

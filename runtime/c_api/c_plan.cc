@@ -26,8 +26,9 @@ std::string report_json(std::string_view op, const PlanReport& r) {
 }
 
 std::string report_text(std::string_view op, const PlanReport& r) {
-  return fmt::format("{}: {} ({}: {})\nkernels: {} compiled, {} from the cache, {} from a pack, {} already loaded; {:.1f} ms\nconfigs: {}\n", op,
-                     r.variant, r.source, r.why, r.compiled, r.from_cache, r.from_pack, r.already_loaded, 1e3 * r.seconds, r.configs_json);
+  return fmt::format(
+      "{}: {} ({}: {})\nkernels: {} compiled, {} from the cache, {} from a pack, {} already loaded; {:.1f} ms\nconfigs: {}\n", op,
+      r.variant, r.source, r.why, r.compiled, r.from_cache, r.from_pack, r.already_loaded, 1e3 * r.seconds, r.configs_json);
 }
 
 Error wrong_count(const std::vector<TensorInfo>& infos, std::size_t count) {

@@ -12,9 +12,10 @@
 namespace fsa::c_api {
 
 inline Error wrong_size(std::string_view name, std::size_t size, std::size_t known) {
-  return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("{}.size is {}", name, size),
-                                                  .supported = fmt::format("sizeof the struct, {} in this version, the rest zero before it is filled in", known),
-                                                  .remedy = "set the member `size` to sizeof the struct"});
+  return make_error(ErrorKind::kInvalidArgument,
+                    {.given = fmt::format("{}.size is {}", name, size),
+                     .supported = fmt::format("sizeof the struct, {} in this version, the rest zero before it is filled in", known),
+                     .remedy = "set the member `size` to sizeof the struct"});
 }
 
 /// A caller's options, null for none; what an older caller does not know is zero. Members of a newer header than this

@@ -14,10 +14,14 @@ namespace {
 
 const char* name_of(tuner::Step step) {
   switch (step) {
-    case tuner::Step::kCompile: return "compile";
-    case tuner::Step::kMeasure: return "measure";
-    case tuner::Step::kVerify: return "verify";
-    case tuner::Step::kFinished: return "finished";
+    case tuner::Step::kCompile:
+      return "compile";
+    case tuner::Step::kMeasure:
+      return "measure";
+    case tuner::Step::kVerify:
+      return "verify";
+    case tuner::Step::kFinished:
+      return "finished";
   }
   return "";
 }
@@ -40,7 +44,8 @@ tuner::ProgressSink progress_sink(const fsa_tune_options& c, std::stop_source st
 
 Result<void> check(const fsa_tune_options& c) {
   const auto refuse = [](std::string_view name, double value) {
-    return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("{} is {}", name, value), .supported = "positive seconds; 0 for the default"});
+    return make_error(ErrorKind::kInvalidArgument,
+                      {.given = fmt::format("{} is {}", name, value), .supported = "positive seconds; 0 for the default"});
   };
   if (!(c.max_seconds >= 0)) return refuse("max_seconds", c.max_seconds);
   if (!(c.candidate_seconds >= 0)) return refuse("candidate_seconds", c.candidate_seconds);
@@ -116,6 +121,8 @@ fsa_status fsa_tune(const fsa_engine* engine, const char* op, const char* proble
   });
 }
 
-fsa_status fsa_run_tuning_worker(void) { return guarded([] { return fsa::run_tuning_worker(); }); }
+fsa_status fsa_run_tuning_worker(void) {
+  return guarded([] { return fsa::run_tuning_worker(); });
+}
 
 void fsa_string_free(char* string) { std::free(string); }

@@ -165,7 +165,8 @@ TEST(CEngine, MemoryThatIsNoHandleIsRefused) {
 
 TEST(CEngine, AnEngineIsNoPlan) {
   if (!cpu_engine()) GTEST_SKIP() << fsa_last_error_message();
-  expect_refusal(fsa_plan_validate(reinterpret_cast<fsa_plan*>(cpu_engine()), nullptr, 0), FSA_INVALID_ARGUMENT, {"plan is no live handle"});
+  expect_refusal(fsa_plan_validate(reinterpret_cast<fsa_plan*>(cpu_engine()), nullptr, 0), FSA_INVALID_ARGUMENT,
+                 {"plan is no live handle"});
 }
 
 }  // namespace

@@ -34,7 +34,8 @@ TEST_F(CForward, TakesStridesAndAByteOffset) {
   std::vector<float> wide(64 * 160 + 16);  // rows of 2 heads of 80, of which 64 count, behind 16 more floats
   for (int t = 0; t < 64; ++t)
     for (int h = 0; h < 2; ++h)
-      for (int d = 0; d < 64; ++d) wide[static_cast<std::size_t>(16 + t * 160 + h * 80 + d)] = v.floats[static_cast<std::size_t>((t * 2 + h) * 64 + d)];
+      for (int d = 0; d < 64; ++d)
+        wide[static_cast<std::size_t>(16 + t * 160 + h * 80 + d)] = v.floats[static_cast<std::size_t>((t * 2 + h) * 64 + d)];
   v.dl.data = wide.data();
   v.dl.byte_offset = 16 * sizeof(float);
   v.set_strides({160, 80, 1});
@@ -83,7 +84,8 @@ TEST_F(CForward, TheWrongNumberOfTensors) {
 
 TEST_F(CForward, NullPointers) {
   expect_refusal(fsa_plan_forward(plan, nullptr, count, workspace, bytes, nullptr), FSA_INVALID_ARGUMENT, {"tensors is a null pointer"});
-  expect_refusal(fsa_plan_forward(nullptr, order.data(), count, workspace, bytes, nullptr), FSA_INVALID_ARGUMENT, {"plan is a null pointer"});
+  expect_refusal(fsa_plan_forward(nullptr, order.data(), count, workspace, bytes, nullptr), FSA_INVALID_ARGUMENT,
+                 {"plan is a null pointer"});
   order[2] = nullptr;
   expect_refused({"v is a null DLTensor"});
   order[2] = &v.dl;

@@ -16,14 +16,11 @@ TEST_F(CPlan, TellsEveryTensorInOrder) {
     DLDataType dtype;
     fsa_layout layout;
     int written;
-  } expected[] = {{"q", q.shape, {kDLFloat, 32, 1}, FSA_LAYOUT_ROWS, 0},
-                  {"k", k.shape, {kDLFloat, 32, 1}, FSA_LAYOUT_ROWS, 0},
-                  {"v", v.shape, {kDLFloat, 32, 1}, FSA_LAYOUT_ROWS, 0},
-                  {"block_indices", blocks.shape, {kDLInt, 32, 1}, FSA_LAYOUT_PACKED, 0},
-                  {"cu_q", {3}, {kDLInt, 32, 1}, FSA_LAYOUT_PACKED, 0},
-                  {"cu_k", {3}, {kDLInt, 32, 1}, FSA_LAYOUT_PACKED, 0},
-                  {"o", o.shape, {kDLFloat, 32, 1}, FSA_LAYOUT_ROWS, 1},
-                  {"lse", lse.shape, {kDLFloat, 32, 1}, FSA_LAYOUT_PACKED, 1}};
+  } expected[] = {
+      {"q", q.shape, {kDLFloat, 32, 1}, FSA_LAYOUT_ROWS, 0}, {"k", k.shape, {kDLFloat, 32, 1}, FSA_LAYOUT_ROWS, 0},
+      {"v", v.shape, {kDLFloat, 32, 1}, FSA_LAYOUT_ROWS, 0}, {"block_indices", blocks.shape, {kDLInt, 32, 1}, FSA_LAYOUT_PACKED, 0},
+      {"cu_q", {3}, {kDLInt, 32, 1}, FSA_LAYOUT_PACKED, 0},  {"cu_k", {3}, {kDLInt, 32, 1}, FSA_LAYOUT_PACKED, 0},
+      {"o", o.shape, {kDLFloat, 32, 1}, FSA_LAYOUT_ROWS, 1}, {"lse", lse.shape, {kDLFloat, 32, 1}, FSA_LAYOUT_PACKED, 1}};
   for (std::size_t i = 0; i < std::size(expected); ++i) {
     fsa_tensor_info info{};
     info.size = sizeof info;
@@ -58,7 +55,8 @@ TEST_F(CPlan, ReportsHowItCameToBe) {
 
 TEST_F(CPlan, AnUnknownOperatorListsThoseThereAre) {
   fsa_plan* none = nullptr;
-  expect_refusal(fsa_plan_create(cpu_engine(), "selected_atention", "{}", &none), FSA_NOT_FOUND, {"selected_atention", "selected_attention"});
+  expect_refusal(fsa_plan_create(cpu_engine(), "selected_atention", "{}", &none), FSA_NOT_FOUND,
+                 {"selected_atention", "selected_attention"});
 }
 
 TEST_F(CPlan, ProblemsThatAreNoneAreRefused) {
@@ -81,7 +79,8 @@ TEST_F(CPlan, NullPointersAreNamed) {
   fsa_plan* none = nullptr;
   expect_refusal(fsa_plan_create(nullptr, "selected_attention", "{}", &none), FSA_INVALID_ARGUMENT, {"engine is a null pointer"});
   expect_refusal(fsa_plan_create(cpu_engine(), nullptr, "{}", &none), FSA_INVALID_ARGUMENT, {"op is a null pointer"});
-  expect_refusal(fsa_plan_create(cpu_engine(), "selected_attention", nullptr, &none), FSA_INVALID_ARGUMENT, {"problem_json is a null pointer"});
+  expect_refusal(fsa_plan_create(cpu_engine(), "selected_attention", nullptr, &none), FSA_INVALID_ARGUMENT,
+                 {"problem_json is a null pointer"});
   expect_refusal(fsa_plan_create(cpu_engine(), "selected_attention", "{}", nullptr), FSA_INVALID_ARGUMENT, {"plan is a null pointer"});
   expect_refusal(fsa_plan_get_info(nullptr, nullptr), FSA_INVALID_ARGUMENT, {"plan is a null pointer"});
   expect_refusal(fsa_plan_get_info(plan, nullptr), FSA_INVALID_ARGUMENT, {"fsa_plan_info is a null pointer"});

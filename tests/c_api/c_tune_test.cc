@@ -41,7 +41,8 @@ TEST_F(CTune, KeepsAWinnerThatLaterPlansTake) {
   int events = 0;
   options.progress_context = &events;
   options.progress = [](void* context, const fsa_progress* p) {
-    *static_cast<int*>(context) += p->size == sizeof *p && p->fraction >= 0 && p->fraction <= 1 && p->step && p->variant && p->family && p->note;
+    *static_cast<int*>(context) +=
+        p->size == sizeof *p && p->fraction >= 0 && p->fraction <= 1 && p->step && p->variant && p->family && p->note;
     return 0;
   };
   char* text = nullptr;
@@ -93,7 +94,8 @@ TEST_F(CTune, AFlagStopsIt) {
 TEST_F(CTune, BadArgumentsAreRefused) {
   expect_refusal(fsa_tune(nullptr, "selected_attention", "{}", nullptr, nullptr), FSA_INVALID_ARGUMENT, {"engine is a null pointer"});
   expect_refusal(fsa_tune(engine, nullptr, "{}", nullptr, nullptr), FSA_INVALID_ARGUMENT, {"op is a null pointer"});
-  expect_refusal(fsa_tune(engine, "selected_attention", nullptr, nullptr, nullptr), FSA_INVALID_ARGUMENT, {"problem_json is a null pointer"});
+  expect_refusal(fsa_tune(engine, "selected_attention", nullptr, nullptr, nullptr), FSA_INVALID_ARGUMENT,
+                 {"problem_json is a null pointer"});
   expect_refusal(fsa_tune(engine, "no_such", "{}", nullptr, nullptr), FSA_NOT_FOUND, {"no_such"});
   options.max_seconds = -1;
   expect_refusal(tune(nullptr), FSA_INVALID_ARGUMENT, {"max_seconds is -1"});

@@ -1,6 +1,6 @@
 /* A user's dlpack.h, included before fsa_c.h, is the one that counts. */
-#include "dlpack_elsewhere/dlpack/dlpack.h"
 #include <fsa/fsa_c.h>
+#include "dlpack_elsewhere/dlpack/dlpack.h"
 
 #ifndef USERS_OWN_DLPACK
 #error "the user's dlpack.h was not taken"

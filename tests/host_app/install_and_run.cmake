@@ -16,9 +16,11 @@ foreach(file include/fsa/fsa.h include/fsa/fsa_c.h include/fsa/dlpack.h include/
   endif()
 endforeach()
 if(SANITIZE)  # a sanitized library needs a sanitized program
-  set(flags "-DCMAKE_CXX_FLAGS=-fsanitize=${SANITIZE}")
+  set(flags "-DCMAKE_CXX_FLAGS=-fsanitize=${SANITIZE}" "-DCMAKE_C_FLAGS=-fsanitize=${SANITIZE}")
 endif()
 must(${CMAKE_COMMAND} -S ${APP} -B ${WORK}/app -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_PREFIX_PATH=${WORK}/prefix ${flags})
 must(${CMAKE_COMMAND} --build ${WORK}/app)
 must(${CMAKE_COMMAND} -E env FSA_CACHE_DIR=${WORK}/cache ${WORK}/app/host_app)
+message(STATUS "${output}")
+must(${WORK}/app/host_app_c)
 message(STATUS "${output}")

@@ -43,8 +43,8 @@ Result<Cost> measure(const Device& device, int calls, const Call& call) {
 
 void print(std::string_view what, Cost cost, std::size_t kernels) {
   const double n = static_cast<double>(std::max<std::size_t>(kernels, 1));
-  fmt::print("{:<40} {:>3} kernels  {:>8.0f} ns per call ({:.0f})  {:>8.0f} ns per kernel ({:.0f})\n", what, kernels, cost.median * 1e9, cost.best * 1e9,
-             cost.median * 1e9 / n, cost.best * 1e9 / n);
+  fmt::print("{:<40} {:>3} kernels  {:>8.0f} ns per call ({:.0f})  {:>8.0f} ns per kernel ({:.0f})\n", what, kernels, cost.median * 1e9,
+             cost.best * 1e9, cost.median * 1e9 / n, cost.best * 1e9 / n);
 }
 
 /// A plan's tensors in device memory: zeros, and cu_q and cu_k of one sequence.
@@ -67,7 +67,8 @@ struct Arguments {
       FSA_RETURN_IF_ERROR(device.fill(buffer->data(), 0, buffer->size()));
       view.data = buffer->data();
       const int one_sequence[2] = {0, 1};
-      if (info.name == "cu_q" || info.name == "cu_k") FSA_RETURN_IF_ERROR(device.copy_to_device(view.data, one_sequence, sizeof one_sequence));
+      if (info.name == "cu_q" || info.name == "cu_k")
+        FSA_RETURN_IF_ERROR(device.copy_to_device(view.data, one_sequence, sizeof one_sequence));
       a.buffers.push_back(std::move(buffer));
       a.views.push_back(view);
     }
@@ -118,15 +119,16 @@ Result<void> measure_empty_kernel(const Engine& engine, int ordinal, int calls) 
   const CurrentContext current(*context);  // as an application has it
   void* arguments[] = {params.data()};
   const auto by_driver = [&] {
-    return context->driver().check(context->driver().launch_kernel(raw->entry(0), 1, 1, 1, 128, 1, 1, 0, static_cast<CudaDriver::Stream>(stream.get()),
-                                                                   arguments, nullptr),
+    return context->driver().check(context->driver().launch_kernel(raw->entry(0), 1, 1, 1, 128, 1, 1, 0,
+                                                                   static_cast<CudaDriver::Stream>(stream.get()), arguments, nullptr),
                                    "launching an empty kernel");
   };
   FSA_ASSIGN_OR_RETURN(const Cost driver_cost, measure(device, calls, by_driver));
   print("the driver alone, an empty kernel", driver_cost, 1);
 
   FSA_ASSIGN_OR_RETURN(const auto module, device.load(binary.bytes, launches));
-  FSA_ASSIGN_OR_RETURN(const Cost device_cost, measure(device, calls, [&] { return device.launch(*module, 0, launches[0], params, stream.get()); }));
+  FSA_ASSIGN_OR_RETURN(const Cost device_cost,
+                       measure(device, calls, [&] { return device.launch(*module, 0, launches[0], params, stream.get()); }));
   print("the device interface, an empty kernel", device_cost, 1);
   return {};
 }
