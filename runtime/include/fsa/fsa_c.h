@@ -169,7 +169,8 @@ typedef struct fsa_plan_info {
  * Errors: FSA_INVALID_ARGUMENT and FSA_UNSUPPORTED say what to change; FSA_NOT_FOUND lists the operators; FSA_UNAVAILABLE (no compiler),
  * FSA_COMPILE, FSA_DEVICE. On an error *plan is NULL. */
 FSA_C_API fsa_status fsa_plan_create(const fsa_engine* engine, const char* op, const char* problem_json, fsa_plan** plan);
-/* NULL is fine. No forward call of the plan may be under way in another thread; work enqueued on a GPU must have finished. */
+/* NULL is fine. No call of the plan may be under way in another thread. Kernels are unloaded with the last of their engine and its
+ * plans: by then work enqueued on a GPU must have finished. */
 FSA_C_API fsa_status fsa_plan_destroy(fsa_plan* plan);
 /* Fills the members that info->size covers. The strings are the plan's own and live as long as it. */
 FSA_C_API fsa_status fsa_plan_get_info(const fsa_plan* plan, fsa_plan_info* info);
