@@ -22,7 +22,11 @@ struct TensorSpec {
   Access access = Access::kRead;
   DType dtype = DType::kF32;
   std::vector<std::int64_t> shape;
+  TensorLayout layout = TensorLayout::kPacked;  ///< what strides it may have, where it is a caller's tensor
 };
+
+/// A contiguous view of a spec's shape, without data.
+inline TensorView packed_view(const TensorSpec& spec) { return TensorView::contiguous(nullptr, spec.dtype, spec.shape); }
 
 /// One kernel launch. On CUDA a grid of thread blocks; on a CPU grid.x work items, each one call of the entry.
 struct Launch {

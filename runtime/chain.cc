@@ -5,33 +5,36 @@
 #include <algorithm>
 #include <array>
 
+#include "runtime/workspace_layout.h"
+
 namespace fsa {
 namespace {
 
 constexpr std::size_t kWorkspaceAlignment = 256;
 
-std::size_t align_up(std::size_t bytes) { return (bytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment; }
-
-TensorView packed_view(const TensorSpec& spec) {
-  TensorView view{.data = nullptr, .dtype = spec.dtype, .rank = static_cast<int>(spec.shape.size()), .shape = {}, .stride = {}};
-  std::int64_t stride = 1;
-  for (int i = view.rank - 1; i >= 0; --i) {
-    view.shape[i] = spec.shape[i];
-    view.stride[i] = stride;
-    stride *= spec.shape[i];
-  }
-  return view;
-}
-
 }  // namespace
 
 std::size_t Chain::slot_of(const TensorSpec& spec, std::vector<std::string>& names) {
   if (const auto it = std::find(names.begin(), names.end(), spec.name); it != names.end()) return static_cast<std::size_t>(it - names.begin());
-  const TensorView view = packed_view(spec);
-  internals_.push_back({view, workspace_bytes_});
-  workspace_bytes_ += align_up(static_cast<std::size_t>(view.num_elements()) * size_of(spec.dtype));
+  internals_.push_back({packed_view(spec), 0});
   names.push_back(spec.name);
   return names.size() - 1;
+}
+
+void Chain::lay_out_workspace() {
+  std::vector<Lifetime> lifetimes;
+  for (const WorkspaceTensor& t : internals_)
+    lifetimes.push_back({static_cast<std::size_t>(t.view.num_elements()) * size_of(t.view.dtype), static_cast<int>(steps_.size()), -1});
+  for (std::size_t step = 0; step < steps_.size(); ++step)
+    for (const std::size_t slot : steps_[step].slots) {
+      if (slot < externals_.size()) continue;
+      Lifetime& lifetime = lifetimes[slot - externals_.size()];
+      lifetime.first = std::min(lifetime.first, static_cast<int>(step));
+      lifetime.last = std::max(lifetime.last, static_cast<int>(step));
+    }
+  const WorkspaceLayout layout = lay_out(lifetimes, kWorkspaceAlignment);
+  for (std::size_t i = 0; i < internals_.size(); ++i) internals_[i].offset = layout.offsets[i];
+  workspace_bytes_ = layout.bytes;
 }
 
 Result<Chain> Chain::bind(std::shared_ptr<const Device> device, std::span<const ChainStep> steps, std::vector<std::shared_ptr<const Module>> modules,
@@ -44,12 +47,19 @@ Result<Chain> Chain::bind(std::shared_ptr<const Device> device, std::span<const 
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const ChainStep& step = steps[i];
     BoundStep bound{std::move(modules[i]), step.kernel->packer(step.problem, step.config), step.kernel->launches(step.problem, step.config), {}};
-    for (const TensorSpec& spec : step.kernel->tensors(step.problem, step.config)) bound.slots.push_back(chain.slot_of(spec, names));
+    for (const TensorSpec& spec : step.tensors()) bound.slots.push_back(chain.slot_of(spec, names));
     chain.steps_.push_back(std::move(bound));
   }
   if (names.size() > kMaxTensors)
     return make_error(ErrorKind::kInternal, {.given = fmt::format("a chain names {} tensors", names.size()), .supported = fmt::format("{}", kMaxTensors)});
+  chain.lay_out_workspace();
   return chain;
+}
+
+std::size_t Chain::num_launches() const {
+  std::size_t count = 0;
+  for (const BoundStep& step : steps_) count += step.launches.size();
+  return count;
 }
 
 Result<void> Chain::run(std::span<const TensorView> tensors, Workspace workspace, void* stream) const {

@@ -7,11 +7,8 @@
 namespace fsa {
 namespace {
 
-std::string tune_command(const Device& device, const Json& problem) {
-  const int heads_kv = problem.at("heads_kv").get<int>();
-  return fmt::format("fsa tune --device {} --heads-q {} --heads-kv {} --head-dim {} --block-size {} --topk {} --seqlen {}", to_string(device.target().backend),
-                     heads_kv * problem.at("group").get<int>(), heads_kv, problem.at("head_dim").get<int>(), problem.at("block_size").get<int>(),
-                     problem.at("topk").get<int>(), problem.at("total_k").get<std::int64_t>());
+std::string tune_command(const Operator& op, const Device& device, const Json& problem) {
+  return fmt::format("fsa tune --device {} {}", to_string(device.target().backend), op.tune_flags(problem));
 }
 
 std::string measured(const TuningMeasurement& m) {
@@ -74,7 +71,7 @@ ChosenBy ChoiceSource::choose(const Operator& op, const Json& problem) const {
   if (auto chosen = from_pack(op, problem)) return *chosen;
   if (auto chosen = from_cache(op, problem)) return *chosen;
   return {default_choice(op, problem, device_->target()), "default",
-          fmt::format("no tuned entry for this problem; run: {}", tune_command(*device_, problem))};
+          fmt::format("no tuned entry for this problem; run: {}", tune_command(op, *device_, problem))};
 }
 
 Result<void> ChoiceSource::prepare() const {

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "runtime/engine_impl.h"
+#include "runtime/selected_plan.h"
 
 namespace fsa {
 
@@ -14,7 +15,7 @@ Result<Chain> Engine::Impl::bind(const Operator& op, const Json& problem, const 
   for (const ChainStep& step : steps) {
     FSA_ASSIGN_OR_RETURN(auto module, library_->load(step, counts));
     modules.push_back(std::move(module));
-    configs[std::string(step.kernel->family())] = step.config;
+    configs[step.stage] = step.config;
   }
   report.variant = choice.variant;
   report.configs_json = configs.dump();
@@ -25,15 +26,14 @@ Result<Chain> Engine::Impl::bind(const Operator& op, const Json& problem, const 
   return Chain::bind(device(), steps, std::move(modules), op.external_specs(problem));
 }
 
-Result<std::shared_ptr<const SelectedAttentionPlan::Impl>> Engine::Impl::plan(const Json& problem, std::optional<Choice> forced) const {
+Result<std::shared_ptr<const Plan::Impl>> Engine::Impl::plan(const Operator& op, const Json& problem, std::optional<Choice> forced) const {
   const auto start = std::chrono::steady_clock::now();
-  const Operator& op = selected_attention_operator();
   FSA_RETURN_IF_ERROR(op.check(problem, target()));
   const ChosenBy chosen = forced ? ChosenBy{std::move(*forced), "forced", "the caller named it"} : choices_->choose(op, problem);
   PlanReport report{.source = chosen.source, .why = chosen.why};
   FSA_ASSIGN_OR_RETURN(Chain chain, bind(op, problem, chosen.choice, report));
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return std::make_shared<const SelectedAttentionPlan::Impl>(std::move(chain), std::move(report));
+  return std::make_shared<const Plan::Impl>(op, problem, std::move(chain), std::move(report));
 }
 
 Result<Engine> Engine::create(std::string_view name, const EngineOptions& options) {
@@ -51,8 +51,21 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 
 Result<SelectedAttentionPlan> Engine::plan(const SelectedAttentionProblem& problem) const {
   FSA_ASSIGN_OR_RETURN(const Json json, to_problem_json(problem));
-  FSA_ASSIGN_OR_RETURN(auto impl, impl_->plan(json));
-  return SelectedAttentionPlan(std::move(impl));
+  FSA_ASSIGN_OR_RETURN(auto impl, impl_->plan(selected_attention_operator(), json));
+  return SelectedAttentionPlan(Plan(std::move(impl)));
+}
+
+Result<Plan> Engine::plan(std::string_view name, std::string_view problem_json) const {
+  FSA_ASSIGN_OR_RETURN(const Operator* op, find_operator(name));
+  FSA_ASSIGN_OR_RETURN(const Json problem, parse_public_problem(*op, problem_json));
+  FSA_ASSIGN_OR_RETURN(auto impl, impl_->plan(*op, problem));
+  return Plan(std::move(impl));
+}
+
+std::vector<std::string> operator_names() {
+  std::vector<std::string> names;
+  for (const Operator* op : all_operators()) names.emplace_back(op->name());
+  return names;
 }
 
 std::string_view Engine::device() const { return impl_->device_name(); }

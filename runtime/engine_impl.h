@@ -7,7 +7,7 @@
 #include "fsa/engine.h"
 #include "runtime/choice_source.h"
 #include "runtime/kernel_library.h"
-#include "runtime/selected_plan.h"
+#include "runtime/plan_impl.h"
 
 namespace fsa {
 
@@ -16,8 +16,8 @@ class Engine::Impl {
   Impl(std::string device_name, EngineOptions options, std::unique_ptr<KernelLibrary> library, std::unique_ptr<ChoiceSource> choices)
       : device_name_(std::move(device_name)), options_(std::move(options)), library_(std::move(library)), choices_(std::move(choices)) {}
 
-  /// Plans selected attention (fields of SelectedProblem) with the given choice, or with the best known one where there is none.
-  Result<std::shared_ptr<const SelectedAttentionPlan::Impl>> plan(const Json& problem, std::optional<Choice> forced = {}) const;
+  /// Plans a problem as Operator::from_public() gives it, with the given choice or the best known one where there is none.
+  Result<std::shared_ptr<const Plan::Impl>> plan(const Operator& op, const Json& problem, std::optional<Choice> forced = {}) const;
 
   const std::string& device_name() const { return device_name_; }
   const EngineOptions& options() const { return options_; }

@@ -9,7 +9,6 @@
 #include "fsa/engine.h"
 #include "runtime/kernel_source.h"
 #include "runtime/operator.h"
-#include "runtime/selected_plan.h"
 #include "templates/families.h"
 
 namespace fsa {
@@ -23,8 +22,7 @@ class Exporter {
     contents_.provenance = {{"date", utc_timestamp()}};
   }
 
-  Result<void> add(const Target& target, const Json& problem) {
-    const Operator& op = selected_attention_operator();
+  Result<void> add(const Target& target, const Operator& op, const Json& problem) {
     FSA_RETURN_IF_ERROR(op.check(problem, target));
     TuningEntry entry{.key = key(op, problem, target), .provenance = {.date = utc_timestamp(), .library = created_by()}};
     ExportedChoice exported{.target = target.to_string()};
@@ -32,7 +30,7 @@ class Exporter {
     Json configs = Json::object();
     for (const ChainStep& step : steps) {
       FSA_RETURN_IF_ERROR(add_kernel(step, target));
-      configs[std::string(step.kernel->family())] = step.config;
+      configs[step.stage] = step.config;
     }
     exported.kernels = static_cast<int>(steps.size());
     entry.choice = Choice{.variant = exported.variant, .configs = std::move(configs)}.to_json();
@@ -115,10 +113,8 @@ Result<ExportSummary> export_pack(const ExportRequest& request, const EngineOpti
   FSA_ASSIGN_OR_RETURN(const auto source, KernelSource::create(options));
   FSA_ASSIGN_OR_RETURN(auto tuned, tuned_table(options));
   Exporter exporter(*source, std::move(tuned));
-  for (const SelectedAttentionProblem& problem : request.problems) {
-    FSA_ASSIGN_OR_RETURN(const Json json, to_problem_json(problem));
-    for (const Target& target : targets) FSA_RETURN_IF_ERROR(exporter.add(target, json));
-  }
+  for (const ExportedProblem& p : request.problems)
+    for (const Target& target : targets) FSA_RETURN_IF_ERROR(exporter.add(target, *p.op, p.problem));
   return exporter.write(request.path);
 }
 

@@ -4,13 +4,19 @@
 #include <vector>
 
 #include "fsa/options.h"
-#include "fsa/selected_attention.h"
+#include "runtime/operator.h"
 
 namespace fsa {
 
+/// An operator and a problem as its from_public() gives it.
+struct ExportedProblem {
+  const Operator* op = nullptr;
+  Json problem;
+};
+
 struct ExportRequest {
   std::vector<std::string> targets;                ///< "sm_80", "sm_90a", "x86-64-v4", ...
-  std::vector<SelectedAttentionProblem> problems;  ///< sizes matter for the choice of configs only, not for the kernels
+  std::vector<ExportedProblem> problems;           ///< sizes matter for the choice of configs only, not for the kernels
   std::string path;                                ///< of the pack to write
 };
 

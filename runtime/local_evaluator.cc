@@ -47,7 +47,7 @@ class Finished {
 }  // namespace
 
 Result<std::vector<ChainStep>> LocalEvaluator::steps(const tuner::Candidate& candidate) const {
-  return make_chain(selected_attention_operator(), problem_, as_choice(candidate), engine_->target());
+  return make_chain(op_, problem_, as_choice(candidate), engine_->target());
 }
 
 Result<CompileReport> LocalEvaluator::compile(const tuner::Candidate& candidate, std::stop_token stop) const {
@@ -81,11 +81,11 @@ std::vector<Result<CompileReport>> LocalEvaluator::prepare(std::span<const tuner
   return reports;
 }
 
-Result<LocalEvaluator::Plan> LocalEvaluator::plan(const tuner::Candidate& candidate) const { return engine_->plan(problem_, as_choice(candidate)); }
+Result<LocalEvaluator::Plan> LocalEvaluator::plan(const tuner::Candidate& candidate) const { return engine_->plan(op_, problem_, as_choice(candidate)); }
 
 Result<void> LocalEvaluator::reserve(std::size_t bytes) {
   if (!inputs_) {
-    FSA_ASSIGN_OR_RETURN(inputs_, TuningInputs::create(*engine_->device(), problem_, seed_));
+    FSA_ASSIGN_OR_RETURN(inputs_, TuningInputs::create(*engine_->device(), op_, problem_, seed_));
   }
   if (workspace_ && workspace_->size() >= bytes) return {};
   workspace_.reset();

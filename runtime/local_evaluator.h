@@ -1,5 +1,5 @@
 #pragma once
-// Owns LocalEvaluator: compiles, times and verifies candidates of selected attention on a device of this process.
+// Owns LocalEvaluator: compiles, times and verifies candidates of an operator on a device of this process.
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,17 +13,17 @@ namespace fsa {
 
 class LocalEvaluator final : public tuner::Evaluator {
  public:
-  /// `problem` holds the fields of SelectedProblem. Inputs are generated from `seed` when a candidate first runs, so that a
+  /// `problem` is one of Operator::from_public(). Inputs are generated from `seed` when a candidate first runs, so that a
   /// process that only compiles takes no device memory.
-  LocalEvaluator(std::shared_ptr<const Engine::Impl> engine, Json problem, std::uint64_t seed)
-      : engine_(std::move(engine)), problem_(std::move(problem)), seed_(seed) {}
+  LocalEvaluator(std::shared_ptr<const Engine::Impl> engine, const Operator& op, Json problem, std::uint64_t seed)
+      : engine_(std::move(engine)), op_(op), problem_(std::move(problem)), seed_(seed) {}
 
   std::vector<Result<CompileReport>> prepare(std::span<const tuner::Candidate> candidates, const OnPrepared& on_prepared, std::stop_token stop) override;
   std::vector<tuner::Samples> measure(std::span<const tuner::Candidate> candidates, const tuner::MeasureOptions& options, std::stop_token stop) override;
   Result<tuner::Verdict> verify(const tuner::Candidate& candidate, std::stop_token stop) override;
 
  private:
-  using Plan = std::shared_ptr<const SelectedAttentionPlan::Impl>;
+  using Plan = std::shared_ptr<const fsa::Plan::Impl>;
   /// A candidate made ready to run: its plan and a timer for each set of inputs.
   struct Ready {
     Plan plan;
@@ -40,6 +40,7 @@ class LocalEvaluator final : public tuner::Evaluator {
   void forget(std::span<const tuner::Candidate> candidates) const;
 
   std::shared_ptr<const Engine::Impl> engine_;
+  const Operator& op_;
   Json problem_;
   std::uint64_t seed_;
   std::unique_ptr<TuningInputs> inputs_;

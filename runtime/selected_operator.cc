@@ -2,6 +2,11 @@
 #include <fmt/format.h>
 
 #include "runtime/operator.h"
+#include "runtime/public_problem.h"
+#include "runtime/selected_chain.h"
+#include "runtime/selected_plan.h"
+#include "runtime/selected_oracle.h"
+#include "templates/reference/random_problem.h"
 #include "templates/selected_problem.h"
 
 namespace fsa {
@@ -11,65 +16,45 @@ class SelectedAttentionOperator final : public Operator {
  public:
   std::string_view name() const override { return "selected_attention"; }
 
+  Result<Json> from_public(const Json& json) const override {
+    FSA_ASSIGN_OR_RETURN(const SelectedAttentionProblem problem, from_json(selected_public_fields(), json, "problem of selected_attention"));
+    return to_problem_json(problem);
+  }
+
   Result<void> check(const Json& json, const Target& target) const override {
     FSA_ASSIGN_OR_RETURN(const SelectedProblem problem, from_json(selected_problem_fields(), json, "selected-attention problem"));
     return check_selected_problem(problem, target);
   }
 
-  const std::vector<ChainVariant>& variants(Backend backend) const override {
-    static const std::vector<ChainVariant> cuda{
-        {"block_major", {"block_index", "selected_block_major", "partial_reduce"}, "selected_block_major"},
-        {"query_major", {"selected_query_major"}, "selected_query_major"},
-    };
-    static const std::vector<ChainVariant> cpu{
-        {"block_major", {"selected_block_major"}, "selected_block_major"},
-        {"query_major", {"selected_query_major"}, "selected_query_major"},
-        {"block_major_partials", {"block_index", "selected_block_major", "partial_reduce"}, "selected_block_major"},
-    };
-    return backend == Backend::kCuda ? cuda : cpu;
-  }
+  const std::vector<ChainVariant>& variants(Backend backend) const override { return selected_variants(backend); }
 
   std::string default_variant(const Json& problem, const Target& target) const override {
-    // Measured on both backends (templates/*/README.md): block-major wins for small groups, and on a GPU up to where its
-    // partial outputs cost more traffic than reading the blocks once per query.
-    const int group = problem.at("group").get<int>();
-    if (target.backend == Backend::kCpu) return group <= 2 ? "block_major" : "query_major";
-    return group <= 16 ? "block_major" : "query_major";
+    return std::string(default_selected_variant(problem.at("group").get<int>(), target.backend));
   }
 
-  Json step_problem(const Json& problem, const ChainVariant& variant, std::string_view family, const Json& main_config,
+  Json step_problem(const Json& problem, const ChainVariant& variant, const ChainStage& stage, const Json& main_config,
                     Backend backend) const override {
-    Json step = problem;
-    if (variant.families.size() == 1) return step;
-    if (backend == Backend::kCpu) {
-      // On a CPU a positive item_tokens asks for partial outputs, which are f32 there.
-      step["item_tokens"] = kCpuItemTokens;
-      step["partial"] = "f32";
-    } else if (family != variant.main) {
-      step["item_tokens"] = main_config.at("item_tokens");
-      step["partial"] = main_config.at("partial");
-    }
-    return step;
-  }
-
-  const std::vector<std::string>& external_tensors() const override {
-    static const std::vector<std::string> names{"q", "k", "v", "block_indices", "cu_q", "cu_k", "o", "lse"};
-    return names;
+    return selected_step_problem(problem, stage.name, has_partials(variant), variant.main, main_config, backend);
   }
 
   std::vector<TensorSpec> external_specs(const Json& json) const override {
     const auto decoded = from_json(selected_problem_fields(), json, "selected-attention problem");
     const SelectedProblem& p = decoded.value();
     const std::int64_t heads_q = static_cast<std::int64_t>(p.heads_kv) * p.group;
-    const DType element = p.element == Element::kBF16 ? DType::kBF16 : p.element == Element::kF16 ? DType::kF16 : DType::kF32;
-    return {{"q", Access::kRead, element, {p.total_q, heads_q, p.head_dim}},
-            {"k", Access::kRead, element, {p.total_k, p.heads_kv, p.head_dim}},
-            {"v", Access::kRead, element, {p.total_k, p.heads_kv, p.head_dim_v}},
+    const DType element = dtype_of(p.element);
+    constexpr TensorLayout kRows = TensorLayout::kRows;
+    return {{"q", Access::kRead, element, {p.total_q, heads_q, p.head_dim}, kRows},
+            {"k", Access::kRead, element, {p.total_k, p.heads_kv, p.head_dim}, kRows},
+            {"v", Access::kRead, element, {p.total_k, p.heads_kv, p.head_dim_v}, kRows},
             {"block_indices", Access::kRead, DType::kI32, {p.heads_kv, p.total_q, p.topk}},
             {"cu_q", Access::kRead, DType::kI32, {p.num_seqs + 1}},
             {"cu_k", Access::kRead, DType::kI32, {p.num_seqs + 1}},
-            {"o", Access::kWrite, element, {p.total_q, heads_q, p.head_dim_v}},
+            {"o", Access::kWrite, element, {p.total_q, heads_q, p.head_dim_v}, kRows},
             {"lse", Access::kWrite, DType::kF32, {heads_q, p.total_q}}};
+  }
+
+  Work work(const Json& json) const override {
+    return selected_work(from_json(selected_problem_fields(), json, "selected-attention problem").value());
   }
 
   Json features(const Json& problem) const override {
@@ -78,8 +63,27 @@ class SelectedAttentionOperator final : public Operator {
     return features;
   }
 
- private:
-  static constexpr int kCpuItemTokens = 256;
+  std::string tune_flags(const Json& problem) const override {
+    const int heads_kv = problem.at("heads_kv").get<int>();
+    return fmt::format("--heads-q {} --heads-kv {} --head-dim {} --block-size {} --topk {} --seqlen {}", heads_kv * problem.at("group").get<int>(), heads_kv,
+                       problem.at("head_dim").get<int>(), problem.at("block_size").get<int>(), problem.at("topk").get<int>(),
+                       problem.at("total_k").get<std::int64_t>());
+  }
+
+  Result<std::vector<HostTensor>> random_inputs(const Json& json, std::uint64_t seed) const override {
+    FSA_ASSIGN_OR_RETURN(const SelectedProblem problem, from_json(selected_problem_fields(), json, "selected-attention problem"));
+    const reference::SelectedInputs inputs = reference::random_inputs(problem, {.seed = seed});
+    const reference::SelectedOperands x = inputs.operands();
+    std::vector<HostTensor> tensors;
+    for (const TensorView& view : {x.q, x.k, x.v, x.block_indices, x.cu_q, x.cu_k}) tensors.push_back(HostTensor::copy_of(view));
+    tensors.resize(8);
+    return tensors;
+  }
+
+  Result<std::unique_ptr<Oracle>> make_oracle(const Json& json, std::span<const TensorView> inputs) const override {
+    FSA_ASSIGN_OR_RETURN(const SelectedProblem problem, from_json(selected_problem_fields(), json, "selected-attention problem"));
+    return make_selected_oracle(problem, inputs);
+  }
 };
 
 }  // namespace

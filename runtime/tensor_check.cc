@@ -24,16 +24,17 @@ bool same_shape(const TensorSpec& spec, const TensorView& t) {
   return true;
 }
 
-/// q, k, v and o: [tokens, heads, dim] with free token and head strides.
-bool is_row_tensor(const TensorSpec& spec) { return spec.shape.size() == 3 && spec.dtype != DType::kI32; }
-
 Result<void> check_strides(const TensorSpec& spec, const TensorView& t) {
-  if (!is_row_tensor(spec)) {
+  if (spec.layout == TensorLayout::kPacked) {
     if (t.is_contiguous()) return {};
     return bad_tensor(spec.name, "is not contiguous", "packed rows", "copy it to a contiguous tensor");
   }
   if (t.shape[2] > 1 && t.stride[2] != 1)
     return bad_tensor(spec.name, fmt::format("has stride {} in its last dimension", t.stride[2]), "stride 1", "make the head dimension contiguous");
+  if (spec.layout == TensorLayout::kScalars) {
+    if (t.stride[0] >= 0 && t.stride[1] >= 0) return {};
+    return bad_tensor(spec.name, fmt::format("has strides {} and {}", t.stride[0], t.stride[1]), "strides of 0 and up", "copy it to a contiguous tensor");
+  }
   for (int i : {0, 1})
     if (t.shape[i] > 1 && (t.stride[i] < 0 || t.stride[i] * size_of(t.dtype) % kRowAlignment))
       return bad_tensor(spec.name, fmt::format("has a stride of {} elements in dimension {}", t.stride[i], i),
@@ -44,7 +45,7 @@ Result<void> check_strides(const TensorSpec& spec, const TensorView& t) {
 Result<void> check_address(const TensorSpec& spec, const TensorView& t) {
   if (t.num_elements() == 0) return {};
   if (!t.data) return bad_tensor(spec.name, "is a null pointer", fmt::format("a pointer to {}", describe(spec)));
-  const std::size_t alignment = is_row_tensor(spec) ? kRowAlignment : size_of(t.dtype);
+  const std::size_t alignment = spec.layout == TensorLayout::kRows ? kRowAlignment : size_of(t.dtype);
   if (reinterpret_cast<std::uintptr_t>(t.data) % alignment == 0) return {};
   return bad_tensor(spec.name, fmt::format("is at address {}, which is misaligned", fmt::ptr(t.data)), fmt::format("{}-byte aligned pointers", alignment),
                     "allocate the tensor with an aligned allocator, or copy it");
@@ -77,6 +78,8 @@ Result<void> check_workspace(std::size_t needed, Workspace workspace) {
   return bad_tensor("workspace", fmt::format("is at address {}, which is misaligned", fmt::ptr(workspace.data)),
                     fmt::format("{}-byte aligned pointers", kWorkspaceAlignment));
 }
+
+Result<void> check_cu_k(std::span<const int> cu_k, std::int64_t total_k) { return check_one_cu("cu_k", cu_k, "total_k", total_k); }
 
 Result<void> check_cu_seqlens(std::span<const int> cu_q, std::span<const int> cu_k, std::int64_t total_q, std::int64_t total_k) {
   FSA_RETURN_IF_ERROR(check_one_cu("cu_q", cu_q, "total_q", total_q));

@@ -25,20 +25,20 @@ struct Evaluation {
   tuner::Evaluator& top() { return logged ? *logged : *base; }
 };
 
-TuningSession session_of(const Engine::Impl& engine, const Json& problem, std::uint64_t seed) {
-  TuningSession session{.device = engine.device_name(), .options = engine.options(), .problem = problem, .seed = seed};
+TuningSession session_of(const Engine::Impl& engine, const Operator& op, const Json& problem, std::uint64_t seed) {
+  TuningSession session{.device = engine.device_name(), .options = engine.options(), .op = std::string(op.name()), .problem = problem, .seed = seed};
   session.options.log = {};
   return session;
 }
 
-Result<Evaluation> make_evaluation(const std::shared_ptr<const Engine::Impl>& engine, const TuningKey& key, const Json& problem, const TuneOptions& options) {
+Result<Evaluation> make_evaluation(const std::shared_ptr<const Engine::Impl>& engine, const Operator& op, const TuningKey& key, const Json& problem, const TuneOptions& options) {
   Evaluation e;
   if (options.worker_command.empty()) {
-    e.base = std::make_unique<LocalEvaluator>(engine, problem, options.search.seed);
+    e.base = std::make_unique<LocalEvaluator>(engine, op, problem, options.search.seed);
   } else {
     const int workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     e.pool = std::make_unique<tuner::WorkerPool>(tuner::WorkerPoolOptions{
-        .argv = options.worker_command, .session = session_of(*engine, problem, options.search.seed).to_json(), .workers = workers});
+        .argv = options.worker_command, .session = session_of(*engine, op, problem, options.search.seed).to_json(), .workers = workers});
     e.base = std::make_unique<tuner::RemoteEvaluator>(
         *e.pool, tuner::RemoteLimits{.compile_seconds = options.candidate_seconds, .measure_seconds = options.candidate_seconds, .verify_seconds = options.candidate_seconds});
   }
@@ -62,8 +62,8 @@ std::string math_of(const Choice& choice, const ChainVariant& variant) {
   return it == choice.configs.end() ? "f32" : it->value("math", std::string("f32"));
 }
 
-void measure_outcome_peak(const Engine::Impl& engine, TuneOutcome& outcome) {
-  const auto variant = find_variant(selected_attention_operator(), engine.target().backend, outcome.choice.variant);
+void measure_outcome_peak(const Engine::Impl& engine, const Operator& op, TuneOutcome& outcome) {
+  const auto variant = find_variant(op, engine.target().backend, outcome.choice.variant);
   if (!variant || engine.target().backend != Backend::kCpu) return;
   const auto peak = measure_peak(engine, math_of(outcome.choice, **variant));
   if (!peak) return;
@@ -81,16 +81,6 @@ TuningEntry entry_of(TuningKey key, const TuneOutcome& outcome, const Engine::Im
           .provenance = {.device_name = engine.device()->name(), .date = utc_timestamp(), .library = "fsa " + std::string(library_version())}};
 }
 
-/// Useful work of one forward: that of the winner's main kernel.
-Result<Work> work_of(const Json& problem, const Choice& choice, const Target& target) {
-  const Operator& op = selected_attention_operator();
-  FSA_ASSIGN_OR_RETURN(const ChainVariant* variant, find_variant(op, target.backend, choice.variant));
-  FSA_ASSIGN_OR_RETURN(const auto steps, make_chain(op, problem, choice, target));
-  for (const ChainStep& step : steps)
-    if (step.kernel->family() == variant->main) return step.kernel->work(step.problem);
-  return Work{};
-}
-
 }  // namespace
 
 tuner::Space tuning_space(const Operator& op, const Json& problem, const Target& target) {
@@ -102,33 +92,33 @@ tuner::Space tuning_space(const Operator& op, const Json& problem, const Target&
     if (!steps) continue;
     tuner::Variant stages{.name = variant.name, .stages = {}};
     for (const ChainStep& step : *steps) {
-      const bool main = step.kernel->family() == variant.main;
-      stages.stages.insert(main ? stages.stages.begin() : stages.stages.end(), tuner::make_stage(*step.kernel, step.problem, target));
+      const bool main = step.stage == variant.main;
+      tuner::Stage stage = tuner::make_stage(*step.kernel, step.problem, target);
+      stage.name = step.stage;
+      stages.stages.insert(main ? stages.stages.begin() : stages.stages.end(), std::move(stage));
     }
     space.variants.insert(variant.name == first ? space.variants.begin() : space.variants.end(), std::move(stages));
   }
   return space;
 }
 
-Result<TuneOutcome> tune(const Engine& engine, const SelectedAttentionProblem& public_problem, const TuneOptions& options) {
+Result<TuneOutcome> tune(const Engine& engine, const Operator& op, const Json& problem, const TuneOptions& options) {
   const std::shared_ptr<const Engine::Impl> impl = engine.impl();
-  const Operator& op = selected_attention_operator();
-  FSA_ASSIGN_OR_RETURN(const Json problem, to_problem_json(public_problem));
   FSA_RETURN_IF_ERROR(op.check(problem, impl->target()));
   // A cache that cannot be written is said before minutes are spent, not after.
   if (options.keep) FSA_RETURN_IF_ERROR(impl->choices().prepare());
   const TuningKey key = impl->choices().key(op, problem);
-  FSA_ASSIGN_OR_RETURN(Evaluation evaluation, make_evaluation(impl, key, problem, options));
+  FSA_ASSIGN_OR_RETURN(Evaluation evaluation, make_evaluation(impl, op, key, problem, options));
   if (evaluation.log) evaluation.logged = std::make_unique<tuner::LoggedEvaluator>(*evaluation.base, *evaluation.log);
 
   TuneOutcome outcome;
   outcome.result = tuner::tune(tuning_space(op, problem, impl->target()), evaluation.top(), options.search, options.progress, options.stop);
   if (!outcome.result.winner) return nothing_right(outcome.result);
   outcome.choice = {.variant = outcome.result.winner->variant, .configs = outcome.result.winner->configs};
-  FSA_ASSIGN_OR_RETURN(const Work work, work_of(problem, outcome.choice, impl->target()));
+  const Work work = op.work(problem);
   outcome.flops = work.flops;
   outcome.bytes = work.bytes;
-  measure_outcome_peak(*impl, outcome);
+  measure_outcome_peak(*impl, op, outcome);
   if (options.keep) {
     FSA_RETURN_IF_ERROR(impl->choices().keep(entry_of(key, outcome, *impl)));
     outcome.kept = true;

@@ -35,9 +35,9 @@ struct TuneOutcome {
   bool kept = false;              ///< the winner is in the tuning cache
 };
 
-/// Tunes selected attention for `problem` on the engine's device. Errors are of the problem, the device or the workers;
+/// Tunes an operator for `problem` (of Operator::from_public()) on the engine's device. Errors are of the problem, the device or the workers;
 /// failing candidates are data in the result. A search that found nothing right is kDevice with the default's failure.
-Result<TuneOutcome> tune(const Engine& engine, const SelectedAttentionProblem& problem, const TuneOptions& options);
+Result<TuneOutcome> tune(const Engine& engine, const Operator& op, const Json& problem, const TuneOptions& options);
 
 /// The search space of an operator on a target: the default variant first.
 tuner::Space tuning_space(const Operator& op, const Json& problem, const Target& target);

@@ -4,6 +4,7 @@ namespace fsa {
 
 Json TuningSession::to_json() const {
   return {{"device", device},
+          {"op", op},
           {"problem", problem},
           {"seed", seed},
           {"cache_dir", options.cache_dir},
@@ -25,6 +26,7 @@ Result<TuningSession> TuningSession::from_json(const Json& json) {
                                      .num_threads = json.at("num_threads").get<int>(),
                                      .use_cache = json.at("use_cache").get<bool>(),
                                      .allow_compile = json.at("allow_compile").get<bool>()},
+                         .op = json.at("op").get<std::string>(),
                          .problem = json.at("problem"),
                          .seed = json.at("seed").get<std::uint64_t>()};
   } catch (const Json::exception& e) {

@@ -11,7 +11,8 @@ namespace fsa {
 struct TuningSession {
   std::string device;
   EngineOptions options;  ///< without the log handler
-  Json problem;           ///< fields of SelectedProblem
+  std::string op;         ///< Operator::name()
+  Json problem;           ///< as Operator::from_public() gives it
   std::uint64_t seed = 1; ///< of the inputs
 
   Json to_json() const;

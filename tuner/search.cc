@@ -66,7 +66,7 @@ class Search {
   void explore(const Variant& variant, std::size_t& stage_number) {
     Candidate base = default_candidate(variant);
     for (const Stage& stage : variant.stages) {
-      runner_.set_place(variant.name, stage.family);
+      runner_.set_place(variant.name, stage.name);
       if (proceed()) base = explore_stage(base, stage, stage_number);
       ++stage_number;
     }
@@ -95,7 +95,7 @@ class Search {
     Ids ids;
     for (std::size_t i : sample_indices(stage.configs.size(), quotas_[stage_number], always, options_.seed + stage_number)) {
       Candidate candidate = base;
-      candidate.configs[stage.family] = stage.configs[i];
+      candidate.configs[stage.name] = stage.configs[i];
       ids.push_back(book_.open(candidate));
     }
     return ids;

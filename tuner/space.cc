@@ -32,7 +32,7 @@ std::string Candidate::to_string() const {
 
 Stage make_stage(const Kernel& kernel, const Json& problem, const Target& target) {
   Stage stage{
-      .family = std::string(kernel.family()),
+      .name = std::string(kernel.family()),
       .default_config = kernel.default_config(problem, target),
   };
   std::vector<Json> legal = kernel.configs(problem, target);
@@ -47,7 +47,7 @@ Stage make_stage(const Kernel& kernel, const Json& problem, const Target& target
 
 Candidate default_candidate(const Variant& variant) {
   Candidate candidate{.variant = variant.name};
-  for (const Stage& stage : variant.stages) candidate.configs[stage.family] = stage.default_config;
+  for (const Stage& stage : variant.stages) candidate.configs[stage.name] = stage.default_config;
   return candidate;
 }
 

@@ -13,7 +13,7 @@ namespace fsa::tuner {
 
 /// One kernel of a variant and the configs it may take. The default config is always among `configs`.
 struct Stage {
-  std::string family;
+  std::string name;                ///< the kernel's family, or what the variant calls it
   Json default_config;
   std::vector<Json> configs = {};  ///< in a stable order, which is the tie-break
   int pruned_by_model = 0;         ///< configs that the resource model excluded before this list was made
@@ -33,7 +33,7 @@ struct Space {
 /// One point of the space: a config for every stage of a variant.
 struct Candidate {
   std::string variant;
-  Json configs = Json::object();  ///< family -> config
+  Json configs = Json::object();  ///< stage -> config
 
   bool operator==(const Candidate&) const = default;
   /// Identity within a space, usable as a map key.
@@ -48,7 +48,7 @@ Stage make_stage(const Kernel& kernel, const Json& problem, const Target& target
 /// Every stage at its default config.
 Candidate default_candidate(const Variant& variant);
 
-/// {"variant":...,"configs":{family:{...}}}.
+/// {"variant":...,"configs":{stage:{...}}}.
 Json to_json(const Candidate& candidate);
 /// The inverse; kCorrupt when the JSON is not of that form.
 Result<Candidate> candidate_from_json(const Json& json);

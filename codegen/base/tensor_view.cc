@@ -5,6 +5,10 @@
 namespace fsa {
 
 TensorView TensorView::contiguous(const void* data, DType dtype, std::initializer_list<std::int64_t> shape) {
+  return contiguous(data, dtype, std::span(shape.begin(), shape.size()));
+}
+
+TensorView TensorView::contiguous(const void* data, DType dtype, std::span<const std::int64_t> shape) {
   assert(shape.size() <= kMaxRank);
   TensorView view;
   // Views are not const-correct on purpose: one type serves inputs and outputs, and kernels declare which is which.

@@ -7,7 +7,8 @@
 
 #include "fsa/engine.h"
 #include "runtime/engine_impl.h"
-#include "runtime/tensor_file.h"
+#include "runtime/host_tensor.h"
+#include "runtime/selected_plan.h"
 #include "tests/errors/user_error.h"
 
 namespace fsa::test {
@@ -30,8 +31,8 @@ const Result<SelectedAttentionPlan>& plan() {
                                                               .total_q = kTokens,
                                                               .total_k = kTokens}));
     // The variant that needs a workspace, so that there is one to get wrong.
-    FSA_ASSIGN_OR_RETURN(auto impl, engine.impl()->plan(problem, Choice{.variant = "block_major_partials"}));
-    return SelectedAttentionPlan(std::move(impl));
+    FSA_ASSIGN_OR_RETURN(auto impl, engine.impl()->plan(selected_attention_operator(), problem, Choice{.variant = "block_major_partials"}));
+    return SelectedAttentionPlan(Plan(std::move(impl)));
   }();
   return made;
 }

@@ -7,7 +7,7 @@
 #include <random>
 
 #include "cache/safetensors.h"
-#include "runtime/tensor_file.h"
+#include "runtime/selected_file.h"
 #include "tests/errors/user_error.h"
 #include "tests/tools/cli.h"
 

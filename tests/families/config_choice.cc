@@ -30,15 +30,16 @@ Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& v
   FSA_ASSIGN_OR_RETURN(const ChainVariant* variant, find_variant(op, target.backend, variant_name));
   Choice choice{.variant = variant_name};
   reference::Random random(seed, 0);
-  const auto add = [&](const std::string& family, const Json& main_config) -> Result<void> {
-    const Json step = op.step_problem(json, *variant, family, main_config, target.backend);
-    FSA_ASSIGN_OR_RETURN(choice.configs[family], pick_config(*find_family(family)->kernel(target.backend), step, pick, random, target));
+  const auto add = [&](const ChainStage& stage, const Json& main_config) -> Result<void> {
+    const Json step = op.step_problem(json, *variant, stage, main_config, target.backend);
+    FSA_ASSIGN_OR_RETURN(choice.configs[stage.name], pick_config(*find_family(stage.family)->kernel(target.backend), step, pick, random, target));
     return {};
   };
-  FSA_RETURN_IF_ERROR(add(variant->main, Json::object()));
+  for (const ChainStage& stage : variant->stages)
+    if (stage.name == variant->main) FSA_RETURN_IF_ERROR(add(stage, Json::object()));
   const Json main_config = choice.configs[variant->main];
-  for (const std::string& family : variant->families)
-    if (family != variant->main) FSA_RETURN_IF_ERROR(add(family, main_config));
+  for (const ChainStage& stage : variant->stages)
+    if (stage.name != variant->main) FSA_RETURN_IF_ERROR(add(stage, main_config));
   return choice;
 }
 

@@ -12,6 +12,7 @@
 #include "codegen/base/json.h"
 #include "runtime/engine_impl.h"
 #include "runtime/exporter.h"
+#include "runtime/selected_plan.h"
 #include "runtime/tuning.h"
 #include "runtime/tuning_inputs.h"
 #include "tests/runtime/allocation_counter.h"
@@ -40,13 +41,21 @@ class EngineTest : public testing::Test {
                                     .total_q = 200, .total_k = 200};
 };
 
+ExportedProblem exported_problem(const SelectedAttentionProblem& problem) {
+  return {&selected_attention_operator(), to_problem_json(problem).value()};
+}
+
 /// A plan with inputs, outputs and workspace.
 struct Ready {
   Ready(const Engine& engine, const SelectedAttentionProblem& problem) : plan(engine.plan(problem).value()) {
-    inputs = std::move(TuningInputs::create(*engine.impl()->device(), to_problem_json(problem).value(), 7)).value();
+    inputs = std::move(TuningInputs::create(*engine.impl()->device(), selected_attention_operator(), to_problem_json(problem).value(), 7)).value();
     scratch = std::move(engine.impl()->device()->allocate(plan.workspace_bytes() + 1)).value();
   }
-  Result<void> forward() const { return plan.forward(inputs->tensors(0), workspace()); }
+  Result<void> forward() const { return plan.forward(tensors(), workspace()); }
+  SelectedAttentionTensors tensors() const {
+    const std::vector<TensorView>& t = inputs->tensors(0);
+    return {.q = t[0], .k = t[1], .v = t[2], .block_indices = t[3], .cu_q = t[4], .cu_k = t[5], .o = t[6], .lse = t[7]};
+  }
   Workspace workspace() const { return {scratch->data(), scratch->size()}; }
 
   SelectedAttentionPlan plan;
@@ -129,7 +138,7 @@ TEST_F(EngineTest, APlanOutlivesItsEngine) {
 TEST_F(EngineTest, ForwardRefusesBadLengthsOnTheCpu) {
   const Engine e = engine();
   Ready ready(e, problem_);
-  SelectedAttentionTensors tensors = ready.inputs->tensors(0);
+  SelectedAttentionTensors tensors = ready.tensors();
   int bad[2] = {0, 201};
   tensors.cu_q.data = bad;
   const auto done = ready.plan.forward(tensors, ready.workspace());
@@ -142,7 +151,7 @@ TEST_F(EngineTest, TheChoiceThatWasTunedIsTheOneThatIsPlanned) {
   TuneOptions tuning;
   tuning.search.max_candidates = 6;
   tuning.search.final_rounds = 3;
-  const auto outcome = tune(e, problem_, tuning);
+  const auto outcome = tune(e, selected_attention_operator(), to_problem_json(problem_).value(), tuning);
   ASSERT_TRUE(outcome.ok()) << outcome.error().message();
   EXPECT_TRUE(outcome->kept);
   const auto plan = engine().plan(problem_);
@@ -160,7 +169,7 @@ TEST_F(EngineTest, TheChoiceThatWasTunedIsTheOneThatIsPlanned) {
 TEST_F(EngineTest, APackServesAnEngineThatMayNotCompile) {
   const std::string path = (directory_ / "kernels.pack").string();
   fs::create_directories(directory_);
-  const auto exported = export_pack({.targets = {"x86-64-v3"}, .problems = {problem_}, .path = path}, options_);
+  const auto exported = export_pack({.targets = {"x86-64-v3"}, .problems = {exported_problem(problem_)}, .path = path}, options_);
   ASSERT_TRUE(exported.ok()) << exported.error().message();
   EXPECT_GT(exported->kernels, 0);
   options_.pack = path;
@@ -178,7 +187,7 @@ TEST_F(EngineTest, APackServesAnEngineThatMayNotCompile) {
 TEST_F(EngineTest, APackForAnotherArchSaysWhatItHoldsAndHowToExport) {
   const std::string path = (directory_ / "kernels.pack").string();
   fs::create_directories(directory_);
-  const auto exported = export_pack({.targets = {"sm_90a"}, .problems = {{.heads_q = 4, .total_q = 64, .total_k = 64}}, .path = path}, options_);
+  const auto exported = export_pack({.targets = {"sm_90a"}, .problems = {exported_problem({.heads_q = 4, .total_q = 64, .total_k = 64})}, .path = path}, options_);
   if (!exported && exported.error().kind == ErrorKind::kUnavailable) GTEST_SKIP() << exported.error().message();
   ASSERT_TRUE(exported.ok()) << exported.error().message();
   options_.pack = path;

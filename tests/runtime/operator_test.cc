@@ -20,7 +20,7 @@ TEST(Operator, EveryVariantChainsOnEveryTarget) {
     for (const ChainVariant& variant : op.variants(target(name).backend)) {
       const auto steps = make_chain(op, problem(), {.variant = variant.name}, target(name));
       ASSERT_TRUE(steps.ok()) << name << " " << variant.name << ": " << steps.error().message();
-      EXPECT_EQ(steps->size(), variant.families.size());
+      EXPECT_EQ(steps->size(), variant.stages.size());
     }
 }
 

@@ -7,7 +7,7 @@
 namespace fsa {
 namespace {
 
-const TensorSpec kRows{"q", Access::kRead, DType::kBF16, {4, 2, 16}};
+const TensorSpec kRows{"q", Access::kRead, DType::kBF16, {4, 2, 16}, TensorLayout::kRows};
 
 alignas(256) unsigned char memory[4096];
 
@@ -71,6 +71,18 @@ TEST(TensorCheck, IndicesMustBePacked) {
   EXPECT_TRUE(check_tensor(indices, view).ok());
   view.stride[1] = 4;
   expect_refused(check_tensor(indices, view), "contiguous");
+}
+
+TEST(TensorCheck, ScalarsMayBeBroadcastAndNeedTheirElementsAlignmentOnly) {
+  const TensorSpec gates{"gates", Access::kRead, DType::kBF16, {4, 2, 3}, TensorLayout::kScalars};
+  TensorView view = TensorView::contiguous(memory + 2, DType::kBF16, {4, 2, 3});
+  EXPECT_TRUE(check_tensor(gates, view).ok());
+  view.stride = {3, 0, 1, 0};
+  EXPECT_TRUE(check_tensor(gates, view).ok());
+  view.stride = {-3, 0, 1, 0};
+  expect_refused(check_tensor(gates, view), "-3");
+  view.stride = {6, 3, 2, 0};
+  expect_refused(check_tensor(gates, view), "last dimension");
 }
 
 TEST(TensorCheck, AWorkspaceTooSmallNamesBothSizes) {

@@ -28,14 +28,7 @@ class Tensors {
   }
   Result<void> add_missing(const TensorSpec& spec) {
     if (views_.contains(spec.name)) return {};
-    TensorView view{.data = nullptr, .dtype = spec.dtype, .rank = static_cast<int>(spec.shape.size()), .shape = {}, .stride = {}};
-    std::int64_t stride = 1;
-    for (int i = view.rank - 1; i >= 0; --i) {
-      view.shape[i] = spec.shape[i];
-      view.stride[i] = stride;
-      stride *= spec.shape[i];
-    }
-    return add(spec.name, view, kWorkspaceAlignment);
+    return add(spec.name, packed_view(spec), kWorkspaceAlignment);
   }
   const TensorView& at(const std::string& name) const { return views_.at(name); }
 
@@ -48,7 +41,7 @@ class Tensors {
 
 Result<void> launch_step(const Device& device, const Module& module, const ChainStep& step, const Tensors& tensors) {
   std::vector<TensorView> views;
-  for (const TensorSpec& spec : step.kernel->tensors(step.problem, step.config)) views.push_back(tensors.at(spec.name));
+  for (const TensorSpec& spec : step.tensors()) views.push_back(tensors.at(spec.name));
   ParamBlock params;
   step.kernel->packer(step.problem, step.config)->pack(views, params);
   const auto launches = step.kernel->launches(step.problem, step.config);
@@ -76,7 +69,7 @@ Result<void> KernelChain::run(const std::vector<Binding>& inputs, const std::vec
   for (const auto* bindings : {&inputs, &outputs})
     for (const Binding& b : *bindings) FSA_RETURN_IF_ERROR(tensors.add(b.name, b.host));
   for (const ChainStep& step : steps_)
-    for (const TensorSpec& spec : step.kernel->tensors(step.problem, step.config)) FSA_RETURN_IF_ERROR(tensors.add_missing(spec));
+    for (const TensorSpec& spec : step.tensors()) FSA_RETURN_IF_ERROR(tensors.add_missing(spec));
   for (const Binding& b : inputs) FSA_RETURN_IF_ERROR(upload(device, b.host, tensors.at(b.name).data));
   for (std::size_t i = 0; i < steps_.size(); ++i) FSA_RETURN_IF_ERROR(launch_step(device, *modules_[i], steps_[i], tensors));
   FSA_RETURN_IF_ERROR(device.synchronize());

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "runtime/tensor_file.h"
+#include "runtime/selected_file.h"
 #include "tests/tools/cli.h"
 
 namespace fsa::test {

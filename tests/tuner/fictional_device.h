@@ -15,12 +15,12 @@ namespace fsa::tuner {
 
 /// Two variants: "block" of a main stage (rows x stages) and a small reduce stage, "query" of one stage.
 inline Space fictional_space() {
-  Stage main{.family = "main", .default_config = {{"rows", 64}, {"stages", 2}}};
+  Stage main{.name = "main", .default_config = {{"rows", 64}, {"stages", 2}}};
   for (int rows : {16, 32, 64, 96, 128, 192})
     for (int stages : {1, 2, 3, 4, 5}) main.configs.push_back({{"rows", rows}, {"stages", stages}});
-  Stage reduce{.family = "reduce", .default_config = {{"rows", 4}}};
+  Stage reduce{.name = "reduce", .default_config = {{"rows", 4}}};
   for (int rows : {1, 2, 4, 8}) reduce.configs.push_back({{"rows", rows}});
-  Stage query{.family = "query", .default_config = {{"tile", 32}}};
+  Stage query{.name = "query", .default_config = {{"tile", 32}}};
   for (int tile : {16, 32, 64, 128}) query.configs.push_back({{"tile", tile}});
   return {.variants = {{.name = "block", .stages = {main, reduce}}, {.name = "query", .stages = {query}}}};
 }

@@ -68,7 +68,7 @@ TEST_F(RemoteEvaluatorTest, Verifies) {
 }
 
 TEST_F(RemoteEvaluatorTest, AWholeSearchSurvivesBadCandidates) {
-  Stage stage{.family = "main", .default_config = {{"seconds", 2.0}}};
+  Stage stage{.name = "main", .default_config = {{"seconds", 2.0}}};
   stage.configs = {{{"seconds", 2.0}},
                    {{"run", "segv"}},
                    {{"run", "hang"}},

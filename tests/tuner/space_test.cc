@@ -49,7 +49,7 @@ struct RowsFamily {
 TEST(Space, AStageHoldsTheDefaultAndWhatTheModelLeaves) {
   const Family family = make_family<RowsFamily>();
   const Stage stage = make_stage(*family.cpu, {{"size", 1}}, *Target::parse("x86-64-v3"));
-  EXPECT_EQ(stage.family, "rows");
+  EXPECT_EQ(stage.name, "rows");
   EXPECT_EQ(stage.configs, (std::vector<Json>{{{"rows", 8}}, {{"rows", 4}}, {{"rows", 16}}}));
   EXPECT_EQ(stage.pruned_by_model, 1);
 }

@@ -49,7 +49,7 @@ Result<Outcome> run_export(const CommonFlags& common, const ExportFlags& flags) 
   FSA_ASSIGN_OR_RETURN(const auto problems, flags.shape.problems());
   ExportRequest request{.targets = {}, .problems = {}, .path = flags.output};
   FSA_ASSIGN_OR_RETURN(request.targets, parse_targets(flags.targets));
-  for (const NamedProblem& p : problems) request.problems.push_back(p.problem);
+  for (const NamedProblem& p : problems) request.problems.push_back({p.op, p.problem});
   FSA_ASSIGN_OR_RETURN(const ExportSummary summary, export_pack(request, options));
   return Outcome{summary_json(flags, summary), summary_text(flags, summary)};
 }

@@ -103,16 +103,16 @@ Result<Outcome> inspect_pack(const std::string& path) {
 Result<Outcome> inspect_choices(const EngineOptions& options, const InspectFlags& flags) {
   FSA_ASSIGN_OR_RETURN(const auto problems, flags.shape.problems());
   FSA_ASSIGN_OR_RETURN(const Engine engine, Engine::create(flags.device, options));
-  const Operator& op = selected_attention_operator();
   Outcome outcome{{{"device", engine.device_name()}, {"target", engine.target()}, {"choices", Json::array()}},
                   fmt::format("{} ({})\n", engine.device_name(), engine.target())};
   for (const NamedProblem& named : problems) {
-    FSA_ASSIGN_OR_RETURN(const Json problem, to_problem_json(named.problem));
+    const Operator& op = *named.op;
+    const Json& problem = named.problem;
     FSA_RETURN_IF_ERROR(op.check(problem, engine.impl()->target()));
     const ChosenBy chosen = engine.impl()->choices().choose(op, problem);
     FSA_ASSIGN_OR_RETURN(const auto steps, make_chain(op, problem, chosen.choice, engine.impl()->target()));
     Json configs = Json::object();
-    for (const ChainStep& step : steps) configs[std::string(step.kernel->family())] = step.config;
+    for (const ChainStep& step : steps) configs[step.stage] = step.config;
     outcome.json["choices"].push_back(
         {{"shape", named.label}, {"variant", chosen.choice.variant}, {"configs", configs}, {"source", chosen.source}, {"why", chosen.why}});
     outcome.text += fmt::format("\n{}\n  {}: {}\n  {} {}\n", named.label, chosen.source, chosen.why, chosen.choice.variant, configs.dump());

@@ -7,9 +7,8 @@
 #include "codegen/family.h"
 #include "fsa/engine.h"
 #include "runtime/engine_impl.h"
-#include "runtime/tensor_file.h"
 #include "tools/fsa/command.h"
-#include "tools/fsa/selected_run.h"
+#include "tools/fsa/device_run.h"
 #include "tools/fsa/units.h"
 
 namespace fsa::cli {
@@ -29,13 +28,8 @@ struct RunResult {
   std::string device_name, target;
   PlanReport plan;
   std::vector<double> seconds;
-  std::optional<Check> check;
+  std::optional<OracleVerdict> check;
 };
-
-Result<void> check_op(const std::string& op) {
-  if (op == "selected") return {};
-  return make_error(ErrorKind::kUnsupported, {.given = fmt::format("the operator '{}'", op), .supported = "selected"});
-}
 
 double median_of(std::vector<double> seconds) {
   const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
@@ -49,10 +43,9 @@ std::string kernel_counts(const PlanReport& r) {
   return text;
 }
 
-std::string check_text(const Check& c) {
-  const std::string rows = c.rows == c.all_rows ? fmt::format("all {} rows", c.rows) : fmt::format("{} of {} rows", c.rows, c.all_rows);
-  return fmt::format("{}: {}; allowed {:.1e} (float64 oracle, {})", c.passed() ? "right" : "WRONG", c.comparison.describe(), c.tolerance,
-                     rows);
+std::string check_text(const OracleVerdict& v) {
+  const std::string rows = v.rows == v.all_rows ? fmt::format("all {} rows", v.rows) : fmt::format("{} of {} rows", v.rows, v.all_rows);
+  return fmt::format("{}: {}; allowed {:.1e} (float64 oracle, {})", v.right ? "right" : "WRONG", v.text, v.tolerance, rows);
 }
 
 std::string to_text(const RunFlags& flags, const RunResult& r, bool wrote) {
@@ -77,23 +70,20 @@ Json to_json(const RunFlags& flags, const RunResult& r, bool wrote) {
   json["plan_seconds"] = r.plan.seconds;
   if (!r.seconds.empty()) json["seconds"] = {{"median", median_of(r.seconds)}, {"samples", r.seconds}};
   if (r.check) {
-    json["check"] = {{"passed", r.check->passed()},
-                     {"output_error", r.check->comparison.output},
-                     {"worst_row_error", r.check->comparison.worst_row},
-                     {"lse_error", r.check->comparison.lse},
-                     {"tolerance", r.check->tolerance},
-                     {"rows", r.check->rows}};
+    json["check"] = r.check->measures;
+    json["check"].update({{"passed", r.check->right}, {"tolerance", r.check->tolerance}, {"rows", r.check->rows}});
   }
   json["output"] = wrote ? Json(flags.output) : Json(nullptr);
   return json;
 }
 
-Result<Outcome> run_selected(const CommonFlags& common, const RunFlags& flags) {
-  FSA_RETURN_IF_ERROR(check_op(flags.op));
+Result<Outcome> run_operator(const CommonFlags& common, const RunFlags& flags) {
+  FSA_ASSIGN_OR_RETURN(const Operator* op, operator_by_short_name(flags.op));
   FSA_ASSIGN_OR_RETURN(const EngineOptions options, common.compiling_options());
-  FSA_ASSIGN_OR_RETURN(const SelectedInput input, read_selected_input(flags.input));
+  FSA_ASSIGN_OR_RETURN(const OperatorInput input, read_operator_input(*op, flags.input));
   FSA_ASSIGN_OR_RETURN(const Engine engine, Engine::create(flags.device, options));
-  FSA_ASSIGN_OR_RETURN(const SelectedAttentionPlan plan, engine.plan(input.problem));
+  FSA_ASSIGN_OR_RETURN(auto impl, engine.impl()->plan(*op, input.problem));
+  const Plan plan(std::move(impl));
   FSA_ASSIGN_OR_RETURN(DeviceRun run, DeviceRun::create(*engine.impl()->device(), plan, input));
   RunResult result{.device_name = std::string(engine.device_name()),
                    .target = std::string(engine.target()),
@@ -101,15 +91,17 @@ Result<Outcome> run_selected(const CommonFlags& common, const RunFlags& flags) {
                    .seconds = {},
                    .check = {}};
   FSA_ASSIGN_OR_RETURN(result.seconds, run.run(flags.repeat));
-  FSA_ASSIGN_OR_RETURN(const HostTensor o, run.output());
-  FSA_ASSIGN_OR_RETURN(const HostTensor lse, run.lse());
+  FSA_ASSIGN_OR_RETURN(const std::vector<HostTensor> outputs, run.outputs());
+  std::vector<TensorView> tensors;
+  for (std::size_t i = 0; i < outputs.size(); ++i) tensors.push_back(plan.tensors()[i].written ? outputs[i].view() : input.tensors[i].view());
   if (flags.check) {
-    FSA_ASSIGN_OR_RETURN(result.check, check_against_oracle(input, o.view(), lse.view()));
+    FSA_ASSIGN_OR_RETURN(const auto oracle, op->make_oracle(input.problem, tensors));
+    FSA_ASSIGN_OR_RETURN(result.check, oracle->compare(tensors));
   }
-  const bool right = !result.check || result.check->passed();
+  const bool right = !result.check || result.check->right;
   if (right)
     FSA_RETURN_IF_ERROR(
-        write_selected_output(flags.output, o.view(), lse.view(), {{"variant", result.plan.variant}, {"target", result.target}}));
+        write_operator_output(input, tensors, flags.output, {{"variant", result.plan.variant}, {"target", result.target}}));
   return Outcome{to_json(flags, result, right), to_text(flags, result, right), right ? kOk : kCheckFailed};
 }
 
@@ -130,7 +122,7 @@ void add_run(CLI::App& app, Invocation& invocation) {
   command->add_option("--output", flags->output, "Safetensors file to write o_sel and lse_sel to")->required();
   command->add_flag("--check", flags->check, "Compare with the float64 oracle; a wrong result is not written and ends with 5");
   command->add_option("--repeat", flags->repeat, "Time so many further runs")->check(CLI::Range(0, 1000000));
-  command->callback([&invocation, flags] { invocation.action = [&invocation, flags] { return run_selected(invocation.flags, *flags); }; });
+  command->callback([&invocation, flags] { invocation.action = [&invocation, flags] { return run_operator(invocation.flags, *flags); }; });
 }
 
 }  // namespace fsa::cli

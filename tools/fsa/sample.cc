@@ -1,11 +1,9 @@
 // fsa sample: writes a random input file of any shape, the same for equal arguments on every machine.
 #include <fmt/format.h>
 
-#include <cstring>
 #include <memory>
 
-#include "runtime/selected_plan.h"
-#include "runtime/tensor_file.h"
+#include "runtime/selected_file.h"
 #include "templates/reference/random_problem.h"
 #include "tools/fsa/command.h"
 #include "tools/fsa/shape_flags.h"
@@ -20,14 +18,7 @@ struct SampleFlags {
   double overlap = 0;
 };
 
-HostTensor copy_of(const TensorView& view) {
-  HostTensor tensor(view.dtype, {view.shape.begin(), view.shape.begin() + view.rank});
-  if (tensor.bytes() > 0) std::memcpy(tensor.data(), view.data, tensor.bytes());
-  return tensor;
-}
-
-Result<SelectedProblem> kernel_problem(const SelectedAttentionProblem& problem) {
-  FSA_ASSIGN_OR_RETURN(const Json json, to_problem_json(problem));
+Result<SelectedProblem> kernel_problem(const Json& json) {
   FSA_ASSIGN_OR_RETURN(const SelectedProblem p, from_json(selected_problem_fields(), json, "selected-attention problem"));
   FSA_RETURN_IF_ERROR(check_selected_problem(p, Target{}));
   return p;
@@ -44,13 +35,13 @@ Result<Outcome> write_sample(const SampleFlags& flags) {
   options.overlap = flags.overlap;
   const auto inputs = reference::random_inputs(problem, options);
   const auto operands = inputs.operands();
-  SelectedInput file{.problem = problems[0].problem,
-                     .q = copy_of(operands.q),
-                     .k = copy_of(operands.k),
-                     .v = copy_of(operands.v),
-                     .block_indices = copy_of(operands.block_indices),
-                     .cu_q = copy_of(operands.cu_q),
-                     .cu_k = copy_of(operands.cu_k)};
+  SelectedInput file{.problem = {.block_size = problem.block_size, .topk = problem.topk},
+                     .q = HostTensor::copy_of(operands.q),
+                     .k = HostTensor::copy_of(operands.k),
+                     .v = HostTensor::copy_of(operands.v),
+                     .block_indices = HostTensor::copy_of(operands.block_indices),
+                     .cu_q = HostTensor::copy_of(operands.cu_q),
+                     .cu_k = HostTensor::copy_of(operands.cu_k)};
   file.problem.scale = operands.scale;
   FSA_RETURN_IF_ERROR(write_selected_input(flags.output, file));
   return Outcome{{{"output", flags.output},

@@ -4,7 +4,8 @@
 #include <fmt/ranges.h>
 
 #include "runtime/presets.h"
-#include "runtime/tensor_file.h"
+#include "runtime/operator_input.h"
+#include "runtime/selected_plan.h"
 #include "tools/fsa/units.h"
 
 namespace fsa::cli {
@@ -25,15 +26,16 @@ Result<std::vector<ModelPreset>> find_presets(std::string_view names) {
   return presets;
 }
 
-Result<std::vector<NamedProblem>> problem_of_file(const std::string& path) {
-  FSA_ASSIGN_OR_RETURN(const SelectedInput input, read_selected_input(path));
+Result<std::vector<NamedProblem>> problem_of_file(const Operator& op, const std::string& path) {
+  FSA_ASSIGN_OR_RETURN(OperatorInput input, read_operator_input(op, path));
   const std::size_t slash = path.find_last_of('/');
-  return std::vector{NamedProblem{path.substr(slash == std::string::npos ? 0 : slash + 1), input.problem}};
+  return std::vector{NamedProblem{path.substr(slash == std::string::npos ? 0 : slash + 1), &op, std::move(input.problem)}};
 }
 
 }  // namespace
 
 void ShapeFlags::add_to(CLI::App& command) {
+  command.add_option("--op", op, "Operator: selected")->capture_default_str();
   command.add_option("--preset", presets, preset_help());
   command.add_option("--heads-q", heads_q, "Query heads (in place of a preset)")->check(CLI::PositiveNumber);
   command.add_option("--heads-kv", heads_kv, "Key/value heads")->capture_default_str()->check(CLI::PositiveNumber);
@@ -49,7 +51,8 @@ void ShapeFlags::add_to(CLI::App& command) {
 }
 
 Result<std::vector<NamedProblem>> ShapeFlags::problems() const {
-  if (!input.empty()) return problem_of_file(input);
+  FSA_ASSIGN_OR_RETURN(const Operator* named_op, operator_by_short_name(op));
+  if (!input.empty()) return problem_of_file(*named_op, input);
   if (!given())
     return make_error(ErrorKind::kInvalidArgument, {.given = "no shape",
                                                     .supported = "--preset NAME, or --heads-q N and what differs from the defaults",
@@ -72,7 +75,8 @@ Result<std::vector<NamedProblem>> ShapeFlags::problems() const {
       if (queries > 0) p.total_q = queries * num_seqs;
       const std::string model_name =
           model.name.empty() ? fmt::format("{}/{}x{}", p.heads_q, p.heads_kv, p.head_dim) : std::string(model.name);
-      problems.push_back({fmt::format("{} {}", model_name, format_count(length)), p});
+      FSA_ASSIGN_OR_RETURN(Json problem, to_problem_json(p));
+      problems.push_back({fmt::format("{} {}", model_name, format_count(length)), named_op, std::move(problem)});
     }
   }
   return problems;

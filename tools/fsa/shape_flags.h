@@ -7,17 +7,19 @@
 #include <vector>
 
 #include "fsa/base/result.h"
-#include "fsa/selected_attention.h"
+#include "runtime/operator.h"
 
 namespace fsa::cli {
 
 /// A problem and what to call it in tables.
 struct NamedProblem {
   std::string label;  ///< "llama3-8b 8k"
-  SelectedAttentionProblem problem;
+  const Operator* op = nullptr;
+  Json problem;       ///< as Operator::from_public() gives it
 };
 
 struct ShapeFlags {
+  std::string op = "selected";
   std::string presets;         ///< comma separated
   std::string seqlens = "8k";  ///< comma separated; tokens per sequence
   std::string dtype = "bf16";

@@ -128,7 +128,7 @@ Result<Outcome> run_tune(const Invocation& invocation, const TuneFlags& flags) {
   for (const NamedProblem& named : problems) {
     if (interrupt.requested()) break;
     if (!invocation.flags.quiet) fmt::print(stderr, "tuning {} on {}\n", named.label, engine.device_name());
-    auto outcome = tune(engine, named.problem, tune_options(flags, invocation, interrupt.token()));
+    auto outcome = tune(engine, *named.op, named.problem, tune_options(flags, invocation, interrupt.token()));
     // What earlier shapes gave is kept and shown; without any, the error is all there is to say.
     if (!outcome && !(interrupt.requested() && !rows.empty())) return outcome.error();
     if (outcome) rows.push_back({named.label, std::move(outcome).value()});

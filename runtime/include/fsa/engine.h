@@ -3,10 +3,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fsa/base/export.h"
 #include "fsa/base/result.h"
 #include "fsa/options.h"
+#include "fsa/plan.h"
 #include "fsa/selected_attention.h"
 
 namespace fsa {
@@ -26,6 +28,10 @@ class FSA_API Engine {
   /// while a stream of this thread captures. kInvalidArgument and kUnsupported say what to change.
   Result<SelectedAttentionPlan> plan(const SelectedAttentionProblem& problem) const;
 
+  /// The same for any of operator_names(). `problem_json` is an object of the fields of the operator's problem struct,
+  /// dtypes as "bf16", "f16", "f32"; missing fields take the struct's defaults, unknown ones are kInvalidArgument.
+  Result<Plan> plan(std::string_view op, std::string_view problem_json) const;
+
   /// Canonical name: "cpu" or "cuda:0".
   std::string_view device() const;
   /// Human-readable device name and driver, for logs.
@@ -41,6 +47,9 @@ class FSA_API Engine {
  private:
   std::shared_ptr<Impl> impl_;
 };
+
+/// The operators that plans can be made for.
+FSA_API std::vector<std::string> operator_names();
 
 /// Version of the library, e.g. "0.1.0".
 FSA_API std::string_view library_version();

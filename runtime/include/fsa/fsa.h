@@ -41,4 +41,5 @@
 #include "fsa/base/tensor_view.h"
 #include "fsa/engine.h"
 #include "fsa/options.h"
+#include "fsa/plan.h"
 #include "fsa/selected_attention.h"

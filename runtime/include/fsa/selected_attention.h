@@ -2,13 +2,11 @@
 // Owns the selected-attention operator's public types: problem, tensors, and the plan that runs it.
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "fsa/base/export.h"
 #include "fsa/base/result.h"
 #include "fsa/base/tensor_view.h"
+#include "fsa/plan.h"
 
 namespace fsa {
 
@@ -44,55 +42,28 @@ struct SelectedAttentionTensors {
   TensorView lse;            ///< f32 [Hq, Tq], contiguous, written: natural log-sum-exp; -inf in rows that see no key
 };
 
-/// Caller-owned scratch memory on the plan's device, 256-byte aligned. One per concurrent forward call.
-struct Workspace {
-  void* data = nullptr;
-  std::size_t bytes = 0;
-};
-
-/// How a plan came to be: what `fsa inspect` and log lines print.
-struct PlanReport {
-  std::string variant;        ///< loop order: "block_major", "query_major", ...
-  std::string configs_json;   ///< {"selected_block_major":{...},...}
-  std::string source;         ///< "tuned", "nearest", "default", "pack" or "forced"
-  std::string why;            ///< one sentence: the margin, what was nearest, or the command that would tune
-  int compiled = 0;           ///< kernels compiled for this plan
-  int from_cache = 0;         ///< kernels taken from the artifact store
-  int from_pack = 0;          ///< kernels taken from an export pack
-  int already_loaded = 0;     ///< kernels this Engine had loaded before
-  double seconds = 0;         ///< time plan() took
-};
-
 /// A selected-attention forward bound to its kernels. Immutable: any number of threads may call forward() at once, each
 /// with its own workspace. Outlives the Engine that made it.
 class FSA_API SelectedAttentionPlan {
  public:
-  class Impl;
-  explicit SelectedAttentionPlan(std::shared_ptr<const Impl> impl);
-  ~SelectedAttentionPlan();
-  SelectedAttentionPlan(const SelectedAttentionPlan&);
-  SelectedAttentionPlan(SelectedAttentionPlan&&) noexcept;
-  SelectedAttentionPlan& operator=(const SelectedAttentionPlan&);
-  SelectedAttentionPlan& operator=(SelectedAttentionPlan&&) noexcept;
+  explicit SelectedAttentionPlan(Plan plan);
 
   /// Bytes of workspace forward() needs. Known before anything runs.
   std::size_t workspace_bytes() const;
 
-  /// Computes o and lse. On CUDA: asynchronous on `stream` (a CUstream / cudaStream_t; null is the default stream), no
-  /// host synchronisation, no lock, no allocation, may be captured in a CUDA graph. On the CPU: returns when done and
-  /// checks cu_q and cu_k as validate() does. Errors (kInvalidArgument) name the tensor: wrong dtype, shape or strides,
-  /// null or misaligned pointer, workspace too small. On CUDA the contents of cu_q, cu_k and block_indices are not
-  /// looked at; kernels never read or write out of bounds whatever they hold.
+  /// Computes o and lse, as Plan::forward() does.
   Result<void> forward(const SelectedAttentionTensors& tensors, Workspace workspace, void* stream = nullptr) const;
 
-  /// Everything forward() checks, and the contents of cu_q and cu_k: start at 0, never decrease, end at Tq and Tk,
-  /// len_q <= len_k. Copies them to the host and waits for the device: for debugging and for tools.
+  /// Everything forward() checks and the contents of cu_q and cu_k, as Plan::validate() does.
   Result<void> validate(const SelectedAttentionTensors& tensors) const;
 
   const PlanReport& report() const;
 
+  /// The same plan, its tensors in the order of SelectedAttentionTensors.
+  const Plan& plan() const;
+
  private:
-  std::shared_ptr<const Impl> impl_;
+  Plan plan_;
 };
 
 }  // namespace fsa

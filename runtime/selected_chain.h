@@ -1,0 +1,24 @@
+#pragma once
+// Owns the loop orders of selected attention as chains of kernels, for every operator that has selected attention in it.
+#include <string_view>
+#include <vector>
+
+#include "runtime/operator.h"
+
+namespace fsa {
+
+/// The loop orders on a backend, the most general one first. Tensors have the names of the selected-attention operator.
+const std::vector<ChainVariant>& selected_variants(Backend backend);
+
+/// The loop order that is decent without tuning for a query group of `group` heads.
+std::string_view default_selected_variant(int group, Backend backend);
+
+/// `problem` (fields of SelectedProblem) as stage `stage` of a chain sees it whose main stage is `main` with `main_config`.
+/// `partials`: the chain merges partial outputs.
+Json selected_step_problem(const Json& problem, std::string_view stage, bool partials, std::string_view main, const Json& main_config,
+                           Backend backend);
+
+/// True for a chain that merges partial outputs.
+bool has_partials(const ChainVariant& variant);
+
+}  // namespace fsa
