@@ -55,7 +55,7 @@ TEST_F(CPlan, ReportsHowItCameToBe) {
 
 TEST_F(CPlan, AnUnknownOperatorListsThoseThereAre) {
   fsa_plan* none = nullptr;
-  expect_refusal(fsa_plan_create(cpu_engine(), "selected_atention", "{}", &none), FSA_NOT_FOUND,
+  expect_refusal(fsa_plan_create(cpu_engine(), "selected_atention", "{}", &none), FSA_UNSUPPORTED,
                  {"selected_atention", "selected_attention"});
 }
 

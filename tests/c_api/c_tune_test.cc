@@ -96,7 +96,7 @@ TEST_F(CTune, BadArgumentsAreRefused) {
   expect_refusal(fsa_tune(engine, nullptr, "{}", nullptr, nullptr), FSA_INVALID_ARGUMENT, {"op is a null pointer"});
   expect_refusal(fsa_tune(engine, "selected_attention", nullptr, nullptr, nullptr), FSA_INVALID_ARGUMENT,
                  {"problem_json is a null pointer"});
-  expect_refusal(fsa_tune(engine, "no_such", "{}", nullptr, nullptr), FSA_NOT_FOUND, {"no_such"});
+  expect_refusal(fsa_tune(engine, "no_such", "{}", nullptr, nullptr), FSA_UNSUPPORTED, {"no_such"});
   options.max_seconds = -1;
   expect_refusal(tune(nullptr), FSA_INVALID_ARGUMENT, {"max_seconds is -1"});
   options.max_seconds = 0;

@@ -88,7 +88,7 @@ class Errors(unittest.TestCase):
             self.assertEqual(caught.exception.kind, kind)
         with self.assertRaises(fsa.Error) as caught:
             fsa.Engine("cpu").plan("selected_atention", {})
-        self.assertEqual(caught.exception.kind, "not_found")
+        self.assertEqual(caught.exception.kind, "unsupported")
         self.assertIn("selected_attention", caught.exception.message)
         with self.assertRaises(fsa.Error) as caught:
             fsa.Engine("cpu").plan("selected_attention", {"head_dim": {1, 2}})
@@ -101,7 +101,7 @@ class Errors(unittest.TestCase):
                 continue
             with self.assertRaises(fsa.Error) as caught:
                 fsa.sliding_window(self.x["q"], self.x["k"], self.x["v"], window=8)
-            self.assertEqual(caught.exception.kind, "not_found")
+            self.assertEqual(caught.exception.kind, "unsupported")
 
     def test_compression_arguments_have_to_go_together(self):
         import numpy as np

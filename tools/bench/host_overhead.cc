@@ -116,12 +116,13 @@ Result<void> measure_empty_kernel(const Engine& engine, int ordinal, int calls) 
 
   FSA_ASSIGN_OR_RETURN(const auto context, CudaContext::open(ordinal));
   FSA_ASSIGN_OR_RETURN(const auto raw, CudaModule::load(context, binary.bytes, launches));
+  const auto entry = static_cast<const CudaModule&>(*raw).entry(0);
   const CurrentContext current(*context);  // as an application has it
   void* arguments[] = {params.data()};
   const auto by_driver = [&] {
-    return context->driver().check(context->driver().launch_kernel(raw->entry(0), 1, 1, 1, 128, 1, 1, 0,
-                                                                   static_cast<CudaDriver::Stream>(stream.get()), arguments, nullptr),
-                                   "launching an empty kernel");
+    return context->driver().check(
+        context->driver().launch_kernel(entry, 1, 1, 1, 128, 1, 1, 0, static_cast<CudaDriver::Stream>(stream.get()), arguments, nullptr),
+        "launching an empty kernel");
   };
   FSA_ASSIGN_OR_RETURN(const Cost driver_cost, measure(device, calls, by_driver));
   print("the driver alone, an empty kernel", driver_cost, 1);

@@ -68,7 +68,7 @@ typedef enum fsa_status {
   FSA_OK = 0,
   FSA_INVALID_ARGUMENT = 1, /* the caller passed something inconsistent: wrong shape, dtype, device, pointer, option */
   FSA_UNSUPPORTED = 2,      /* consistent, but no kernel of this library covers it */
-  FSA_NOT_FOUND = 3,        /* a file, operator, cache entry or packed kernel does not exist */
+  FSA_NOT_FOUND = 3,        /* a file, cache entry or packed kernel does not exist */
   FSA_UNAVAILABLE = 4,      /* no device, driver, compiler, memory or permission on this machine */
   FSA_COMPILE = 5,          /* a compiler rejected generated source */
   FSA_DEVICE = 6,           /* the device reported a failure at run time */
@@ -166,7 +166,7 @@ typedef struct fsa_plan_info {
  *   dtype, head_dim D, head_dim_v Dv, heads_q Hq, heads_kv Hkv, block_size, topk T, num_seqs B, total_q Tq, total_k Tk, scale
  * with the tensors, in this order,
  *   q [Tq,Hq,D], k [Tk,Hkv,D], v [Tk,Hkv,Dv], block_indices i32 [Hkv,Tq,T], cu_q i32 [B+1], cu_k i32 [B+1]; o [Tq,Hq,Dv], lse f32 [Hq,Tq].
- * Errors: FSA_INVALID_ARGUMENT and FSA_UNSUPPORTED say what to change; FSA_NOT_FOUND lists the operators; FSA_UNAVAILABLE (no compiler),
+ * Errors: FSA_INVALID_ARGUMENT and FSA_UNSUPPORTED (also an unknown operator) say what to change; FSA_UNAVAILABLE (no compiler),
  * FSA_COMPILE, FSA_DEVICE. On an error *plan is NULL. */
 FSA_C_API fsa_status fsa_plan_create(const fsa_engine* engine, const char* op, const char* problem_json, fsa_plan** plan);
 /* NULL is fine. No call of the plan may be under way in another thread. Kernels are unloaded with the last of their engine and its
