@@ -32,7 +32,7 @@ Result<ChainStep> make_step(const ChainStage& stage, Json problem, const Json& c
   FSA_ASSIGN_OR_RETURN(const Kernel* kernel, find_kernel(stage.family, target.backend));
   FSA_RETURN_IF_ERROR(kernel->check(problem, target));
   FSA_ASSIGN_OR_RETURN(Json complete, kernel->complete_config(problem, config, target));
-  return ChainStep{stage.name, kernel, std::move(problem), std::move(complete), stage.renames};
+  return ChainStep(stage, kernel, std::move(problem), std::move(complete));
 }
 
 const ChainStage& main_stage(const ChainVariant& variant) {

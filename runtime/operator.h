@@ -49,7 +49,17 @@ struct ChainStep {
   const Kernel* kernel = nullptr;
   Json problem;
   Json config;
-  std::map<std::string, std::string> renames = {};
+  std::map<std::string, std::string> renames;
+
+  /// A step on its own, named like its family.
+  ChainStep(const Kernel* step_kernel, Json step_problem, Json step_config)
+      : stage(step_kernel->family()), kernel(step_kernel), problem(std::move(step_problem)), config(std::move(step_config)) {}
+  ChainStep(const ChainStage& chain_stage, const Kernel* step_kernel, Json step_problem, Json step_config)
+      : stage(chain_stage.name),
+        kernel(step_kernel),
+        problem(std::move(step_problem)),
+        config(std::move(step_config)),
+        renames(chain_stage.renames) {}
 
   /// The kernel's tensors, under the operator's names.
   std::vector<TensorSpec> tensors() const;

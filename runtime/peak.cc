@@ -30,7 +30,7 @@ Result<Peak> measure_peak(const Engine::Impl& engine, const std::string& math) {
     return make_error(ErrorKind::kUnsupported, {.given = "a measured peak of " + engine.target().to_string(), .supported = "CPUs"});
   const Json problem{{"math", math}};
   FSA_RETURN_IF_ERROR(kernel->check(problem, engine.target()));
-  const ChainStep step{.stage = std::string(family->name), .kernel = kernel, .problem = problem, .config = kernel->default_config(problem, engine.target())};
+  const ChainStep step(kernel, problem, kernel->default_config(problem, engine.target()));
   KernelCounts counts;
   FSA_ASSIGN_OR_RETURN(auto module, engine.library().load(step, counts));
   FSA_ASSIGN_OR_RETURN(const Chain chain, Chain::bind(engine.device(), std::span(&step, 1), {std::move(module)}, {}));

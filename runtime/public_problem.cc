@@ -21,18 +21,6 @@ Result<Element> element_of(DType dtype, std::string_view what) {
   return make_error(ErrorKind::kUnsupported, {.given = fmt::format("dtype {} for {}", to_string(dtype), what), .supported = "bf16, f16; f32 on the CPU"});
 }
 
-DType dtype_of(Element element) {
-  switch (element) {
-    case Element::kBF16:
-      return DType::kBF16;
-    case Element::kF16:
-      return DType::kF16;
-    case Element::kF32:
-      break;
-  }
-  return DType::kF32;
-}
-
 Result<void> check_heads(int heads_q, int heads_kv) {
   if (heads_kv >= 1 && heads_q >= 1 && heads_q % heads_kv == 0) return {};
   return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("heads_q is {} and heads_kv is {}", heads_q, heads_kv),

@@ -14,8 +14,6 @@ const std::vector<EnumName>& dtype_names();
 
 /// The kernels' element type of tensors `what`; kUnsupported where it is none.
 Result<Element> element_of(DType dtype, std::string_view what);
-/// The inverse.
-DType dtype_of(Element element);
 
 /// kInvalidArgument unless heads_q is a positive multiple of heads_kv.
 Result<void> check_heads(int heads_q, int heads_kv);

@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include "runtime/operator.h"
-#include "runtime/public_problem.h"
 #include "runtime/selected_chain.h"
+#include "templates/dimension_check.h"
 #include "runtime/selected_plan.h"
 #include "runtime/selected_oracle.h"
 #include "templates/reference/random_problem.h"
@@ -41,7 +41,7 @@ class SelectedAttentionOperator final : public Operator {
     const auto decoded = from_json(selected_problem_fields(), json, "selected-attention problem");
     const SelectedProblem& p = decoded.value();
     const std::int64_t heads_q = static_cast<std::int64_t>(p.heads_kv) * p.group;
-    const DType element = dtype_of(p.element);
+    const DType element = dtype_of_element(p.element);
     constexpr TensorLayout kRows = TensorLayout::kRows;
     return {{"q", Access::kRead, element, {p.total_q, heads_q, p.head_dim}, kRows},
             {"k", Access::kRead, element, {p.total_k, p.heads_kv, p.head_dim}, kRows},

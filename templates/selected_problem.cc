@@ -4,48 +4,30 @@
 
 #include <limits>
 
+#include "templates/dimension_check.h"
+
 namespace fsa {
 namespace {
-
-const std::vector<EnumName>& element_names() {
-  static const std::vector<EnumName> names{{0, "bf16", "Element::kBF16"}, {1, "f16", "Element::kF16"}, {2, "f32", "Element::kF32"}};
-  return names;
-}
 
 const std::vector<EnumName>& partial_names() {
   static const std::vector<EnumName> names{{0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}};
   return names;
 }
 
-Result<void> unsupported(std::string given, std::string supported, std::string remedy = {}) {
-  return make_error(ErrorKind::kUnsupported, {.given = std::move(given), .supported = std::move(supported), .remedy = std::move(remedy)});
-}
-
-Result<void> check_head_dim(std::string_view name, int dim) {
-  if (dim >= 16 && dim <= 256 && dim % 8 == 0) return {};
-  return unsupported(fmt::format("{} is {}", name, dim), "multiples of 8 from 16 to 256", "pad the last dimension with zeros to the next multiple of 8");
-}
-
 Result<void> check_dims(const SelectedProblem& p) {
   FSA_RETURN_IF_ERROR(check_head_dim("head_dim", p.head_dim));
   FSA_RETURN_IF_ERROR(check_head_dim("head_dim_v", p.head_dim_v));
-  if (p.group < 1) return unsupported(fmt::format("group (query heads per kv head) is {}", p.group), "1 and up");
-  if (p.block_size < 16 || p.block_size > 128 || p.block_size % 16)
-    return unsupported(fmt::format("block_size is {}", p.block_size), "multiples of 16 from 16 to 128");
-  if (p.topk < 1 || p.topk > 64) return unsupported(fmt::format("topk is {}", p.topk), "1 to 64");
-  return {};
+  FSA_RETURN_IF_ERROR(check_group(p.group));
+  FSA_RETURN_IF_ERROR(check_block_size(p.block_size));
+  return check_topk(p.topk);
 }
 
-Result<void> check_sizes(const SelectedProblem& p) {
-  constexpr std::int64_t kMax = std::numeric_limits<std::int32_t>::max();
-  if (p.heads_kv < 1) return unsupported(fmt::format("heads_kv is {}", p.heads_kv), "1 and up");
-  if (p.num_seqs < 0) return unsupported(fmt::format("num_seqs is {}", p.num_seqs), "0 and up");
-  if (p.total_q < 0 || p.total_k < 0) return unsupported(fmt::format("total_q is {} and total_k is {}", p.total_q, p.total_k), "0 and up");
-  if (p.total_q > kMax || p.total_k > kMax || p.entries() > kMax - 4096)
+Result<void> check_slots(const SelectedProblem& p) {
+  FSA_RETURN_IF_ERROR(check_sizes(p.heads_kv, p.num_seqs, p.total_q, p.total_k));
+  if (p.entries() > std::numeric_limits<std::int32_t>::max() - 4096)
     return unsupported(fmt::format("total_q {} x heads_kv {} x topk {} selected blocks", p.total_q, p.heads_kv, p.topk),
                        "fewer than 2^31 in one call", "split the batch or the kv heads over several calls");
-  if (!(p.scale > 0)) return unsupported(fmt::format("scale is {}", p.scale), "a positive softmax scale, usually 1/sqrt(head_dim)");
-  return {};
+  return check_scale(p.scale);
 }
 
 }  // namespace
@@ -73,10 +55,8 @@ SelectedShape selected_shape(const SelectedProblem& p) {
 
 Result<void> check_selected_problem(const SelectedProblem& p, const Target& target) {
   FSA_RETURN_IF_ERROR(check_dims(p));
-  FSA_RETURN_IF_ERROR(check_sizes(p));
-  if (target.backend == Backend::kCuda && p.element == Element::kF32)
-    return unsupported("element type f32 on a GPU", "bf16 and f16 (f32 on the CPU)", "convert q, k and v to bf16 or f16");
-  return {};
+  FSA_RETURN_IF_ERROR(check_slots(p));
+  return check_element(p.element, target);
 }
 
 Work selected_work(const SelectedProblem& p) {

@@ -10,6 +10,7 @@
 // every run. Atomics add integers only.
 #include "block_index/config.h"
 #include "block_index/params.h"
+#include "cuda/block_scan.cuh"
 #include "cuda/sequences.cuh"
 
 namespace fsa::block_index {
@@ -196,25 +197,6 @@ FSA_DEVICE int block_sum(int x, int* sums) {
   return total;
 }
 
-/// Sum of x over the threads before this one.
-template <int kWarps>
-FSA_DEVICE int block_sum_before(int x, int* sums) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  int sum = x;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const int left = __shfl_up_sync(~0u, sum, step);
-    if (lane >= step) sum += left;
-  }
-  __syncthreads();
-  if (lane == 31) sums[warp] = sum;
-  __syncthreads();
-  int before = sum - x;
-#pragma unroll
-  for (int w = 0; w < kWarps; ++w) before += w < warp ? sums[w] : 0;
-  return before;
-}
-
 template <int kWarps>
 FSA_DEVICE int sum_of(const int* values, int n, int* sums) {
   int sum = 0;
@@ -257,8 +239,8 @@ FSA_DEVICE void scan_cells(const Params& p) {
   }
   const int items = items_of(run_end - run_begin, p.item_tokens);
   const int offset =
-      sum_of<kConfig.warps>(scratch.tile_entries, head * scratch.tiles + tile, sums) + block_sum_before<kConfig.warps>(entries, sums);
-  const int item_offset = sum_of<kConfig.warps>(scratch.tile_items, blockIdx.x, sums) + block_sum_before<kConfig.warps>(items, sums);
+      sum_of<kConfig.warps>(scratch.tile_entries, head * scratch.tiles + tile, sums) + cuda::block_sum_before<kConfig.warps>(entries, sums);
+  const int item_offset = sum_of<kConfig.warps>(scratch.tile_items, blockIdx.x, sums) + cuda::block_sum_before<kConfig.warps>(items, sums);
 
   if (chunk == 0 && cell < p.cells) p.cell_offset[row] = offset;
   if (chunk == 0 && row == p.heads_kv * p.cells - 1 && cell < p.cells) p.cell_offset[row + 1] = offset + entries;

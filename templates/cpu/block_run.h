@@ -6,7 +6,7 @@
 
 namespace fsa::cpu {
 
-/// The tensors of a selected-attention forward, as both loop orders receive them.
+/// The tensors of an attention forward, as its kernels receive them.
 struct Operands {
   const char* q;
   const char* k;
@@ -37,15 +37,23 @@ class BlockRun {
   FSA_INLINE void open(const Sequence& s, int block, int last_token) {
     start_ = block * shape().block_size;
     sequence_ = s;
-    engine_.pack(source(s, block), visible_keys(last_token));
+    engine_.pack(source(first_row(s, block)), visible_keys(last_token));
   }
+
+  /// Packs the first `limit` keys of the block that begins at row `row` of K and V.
+  FSA_INLINE void open(long row, int limit) { engine_.pack(source(row), limit); }
 
   /// Fetches keys [first, first + count) of block `block` of `s` into the second-level cache; returns where to go on.
   FSA_INLINE int prefetch(const Sequence& s, int block, int first, int count) const {
+    const int left = s.k_end - s.k_begin - block * shape().block_size;
+    return prefetch(first_row(s, block), left < shape().block_size ? left : shape().block_size, first, count);
+  }
+
+  /// The same for the block of `most` keys that begins at row `row` of K and V.
+  FSA_INLINE int prefetch(long row, int most, int first, int count) const {
     constexpr int kLine = 64, kForReading = 0, kSecondLevel = 2;
-    const BlockSource ahead = source(s, block);
-    const int bytes = static_cast<int>(bytes_of(shape().element)), left = s.k_end - s.k_begin - block * shape().block_size;
-    const int most = left < shape().block_size ? left : shape().block_size, end = first + count < most ? first + count : most;
+    const BlockSource ahead = source(row);
+    const int bytes = static_cast<int>(bytes_of(shape().element)), end = first + count < most ? first + count : most;
 #pragma clang loop unroll(disable)
     for (int key = first; key < end; ++key) {
 #pragma clang loop unroll(disable)
@@ -57,22 +65,26 @@ class BlockRun {
   }
 
   /// Adds query head `h` of `token`, which must see the open block, to a tile.
-  FSA_INLINE void add(TileRows& rows, int token, int h, float* state) {
+  FSA_INLINE void add(TileRows& rows, int token, int h, float* state) { add(rows, token, h, state, 0, visible_keys(token)); }
+
+  /// The same for a token that sees the keys [first, visible) of the open block.
+  FSA_INLINE void add(TileRows& rows, int token, int h, float* state, int first, int visible) {
     const long offset = token * x_.q_stride.token + query_head(h) * x_.q_stride.head;
-    engine_.add_row(rows, x_.q + offset * bytes_of(shape().element), state, visible_keys(token));
+    engine_.add_row(rows, x_.q + offset * bytes_of(shape().element), state, first, visible);
   }
 
   /// Writes the finished row of query head `h` of `token`.
-  FSA_INLINE void store_output(const float* state, int token, int h) const {
-    const Element element = shape().element;
+  FSA_INLINE void store_output(const float* state, int token, int h, Element element) const {
     const long offset = token * x_.o_stride.token + query_head(h) * x_.o_stride.head;
     engine_.finish(state, element, x_.o + offset * bytes_of(element), x_.lse + query_head(h) * x_.total_q + token);
   }
 
  private:
-  FSA_INLINE BlockSource source(const Sequence& s, int block) const {
-    const long key = static_cast<long>(s.k_begin) + block * shape().block_size, bytes = bytes_of(shape().element);
-    return {x_.k + (key * x_.k_stride.token + head_ * x_.k_stride.head) * bytes, x_.v + (key * x_.v_stride.token + head_ * x_.v_stride.head) * bytes,
+  FSA_INLINE static long first_row(const Sequence& s, int block) { return static_cast<long>(s.k_begin) + block * shape().block_size; }
+
+  FSA_INLINE BlockSource source(long row) const {
+    const long bytes = bytes_of(shape().element);
+    return {x_.k + (row * x_.k_stride.token + head_ * x_.k_stride.head) * bytes, x_.v + (row * x_.v_stride.token + head_ * x_.v_stride.head) * bytes,
             x_.k_stride.token * bytes, x_.v_stride.token * bytes};
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Owns the chunk: the running states of a run of query tokens of one kv head, from first block to stored output.
 #include "cpu/block_run.h"
+#include "range_params.h"
 
 namespace fsa::cpu {
 
@@ -33,9 +34,27 @@ class Chunk {
     }
   }
 
-  FSA_INLINE void store_outputs() {
+  /// Attends the block of `limit` keys that begins at row `row` of K and V for the tokens [first, end), each of which sees one
+  /// of them at least; `ranges[token - begin]` are the rows it sees. Meanwhile the `next_limit` keys behind are fetched.
+  FSA_INLINE void attend(int row, int limit, int next_limit, const KeyRange* ranges, int first, int end) {
+    run_.open(row, limit);
+    const int block_size = Kernel::tile().shape.block_size, share = ceil_div(block_size, ceil_div((end - first) * group(), kTileRows));
+    int fetched = 0;
+    int token = first, h = 0;
+    while (token < end) {
+      TileRows rows;
+      for (; rows.count < kTileRows && token < end; h + 1 < group() ? ++h : (++token, h = 0)) {
+        const KeyRange range = ranges[token - begin_];
+        run_.add(rows, token, h, state(token, h), clamp(range.begin - row, 0, limit), clamp(range.end - row, 0, limit));
+      }
+      if (fetched < next_limit) fetched = run_.prefetch(row + block_size, next_limit, fetched, share);
+      run_.engine().attend(rows);
+    }
+  }
+
+  FSA_INLINE void store_outputs(Element element) {
     for (int token = begin_; token < end_; ++token)
-      for (int h = 0; h < group(); ++h) run_.store_output(state(token, h), token, h);
+      for (int h = 0; h < group(); ++h) run_.store_output(state(token, h), token, h, element);
   }
 
  private:

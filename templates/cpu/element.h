@@ -35,6 +35,13 @@ FSA_INLINE F32x16 load_elements(Element e, const char* p, int n) {
   return __builtin_convertvector((F16x16)bits, F32x16);
 }
 
+/// One element, widened to fp32.
+FSA_INLINE float load_element(Element e, const char* p) {
+  if (e == Element::kF32) return load<float>(p);
+  if (e == Element::kF16) return static_cast<float>(load<_Float16>(p));
+  return __builtin_bit_cast(float, static_cast<unsigned>(load<unsigned short>(p)) << 16);
+}
+
 /// Rounds to nearest even; a NaN becomes the quiet NaN of its sign.
 FSA_INLINE U16x16 narrow_bf16(F32x16 x) {
   const U32x16 bits = (U32x16)x;

@@ -5,12 +5,13 @@
 #include <vector>
 
 #include "codegen/kernel_facts.h"
+#include "templates/dimension_check.h"
 #include "templates/selected_problem.h"
 #include "templates/strides.h"
 
 namespace fsa::cpu {
 
-inline DType dtype_of(Element element) { return element == Element::kBF16 ? DType::kBF16 : element == Element::kF16 ? DType::kF16 : DType::kF32; }
+inline DType dtype_of(Element element) { return dtype_of_element(element); }
 
 inline RowStrides row_strides(const TensorView& view) { return {view.stride[0], view.stride[1]}; }
 

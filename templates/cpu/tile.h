@@ -6,17 +6,22 @@
 
 namespace fsa::cpu {
 
-/// The rows of a tile. `state[r]` points to state_floats(t) floats; row r sees the first `visible[r]` >= 1 keys of the block.
+/// The rows of a tile. `state[r]` points to state_floats(t) floats; row r sees the keys [first[r], visible[r]) of the block, one
+/// at least. `first` and `least_first` are kept where Kernel::kStartsMove; elsewhere every row sees the block from its first key on.
 struct TileRows {
   float* state[kTileRows];
+  int first[kTileRows];
   int visible[kTileRows];
   int count = 0;
+  int least_first = kNoKey;
   int most_visible = 0;
+
+  static constexpr int kNoKey = 0x7fffffff;
 };
 
 /// A worker's tile engine: packs blocks into scratch and attends tiles of rows to the block packed last. The tile shape is
 /// Kernel::tile(), a function of injected constants: as a member it would be known only once everything is inlined into
-/// one function, too late for the loops that have to be unrolled.
+/// one function, too late for the loops that have to be unrolled. Kernel::kStartsMove: see TileRows.
 template <class Kernel>
 class TileEngine {
  public:
@@ -35,8 +40,12 @@ class TileEngine {
   }
 
   /// Adds a row to the tile and loads its query.
-  FSA_INLINE void add_row(TileRows& rows, const char* q, float* state, int visible) {
+  FSA_INLINE void add_row(TileRows& rows, const char* q, float* state, int first, int visible) {
     const int r = rows.count++;
+    if constexpr (Kernel::kStartsMove) {
+      rows.first[r] = first;
+      rows.least_first = first < rows.least_first ? first : rows.least_first;
+    }
     rows.state[r] = state;
     rows.visible[r] = visible;
     rows.most_visible = visible > rows.most_visible ? visible : rows.most_visible;
@@ -81,11 +90,18 @@ class TileEngine {
     if (whole < words) store(row + whole, load_operand(t(), q + whole * word_bytes(t()), words - whole));
   }
 
+  /// Keys before the first that some row sees, in whole vectors.
+  FSA_INLINE static int skipped(const TileRows& rows) {
+    if constexpr (Kernel::kStartsMove) return rows.least_first / kLanes * kLanes;
+    return 0;
+  }
+
   /// Logits of every row, in scores(): panels no row sees are left out.
   FSA_INLINE void score(const TileRows& rows) const {
     const int vectors = key_vectors(t()), width = panel_width(vectors, t().nr), whole = vectors / width * width;
 #pragma clang loop unroll(disable)
-    for (int c = 0; c < whole && c * kLanes < rows.most_visible; c += width) score_panel(rows, c, width);
+    for (int c = 0; c < whole && c * kLanes < rows.most_visible; c += width)
+      if (!Kernel::kStartsMove || (c + width) * kLanes > skipped(rows)) score_panel(rows, c, width);
     if (whole < vectors && whole * kLanes < rows.most_visible) score_panel(rows, whole, vectors - whole);
   }
 
@@ -117,6 +133,11 @@ class TileEngine {
 #pragma clang loop unroll(disable)
       for (int i = rows.visible[r] / kLanes * kLanes; i < t().shape.block_size; i += kLanes)
         store(row + i, kIota + i < I32x16(rows.visible[r]) ? load<F32x16>(row + i) : splat(-kInfinity));
+      if constexpr (Kernel::kStartsMove) {
+#pragma clang loop unroll(disable)
+        for (int i = 0; i < rows.first[r]; i += kLanes)
+          store(row + i, kIota + i < I32x16(rows.first[r]) ? splat(-kInfinity) : load<F32x16>(row + i));
+      }
     }
   }
 
@@ -241,8 +262,9 @@ class TileEngine {
   }
 
   FSA_INLINE void accumulate_panel(const TileRows& rows, int first, int width, const float* correction) const {
-    const int step = panel_rows(t(), width), depth = round_up(rows.most_visible, kLanes) / per_word(t().math);
-    const float* panel = values() + first * kLanes * value_words(t());
+    const int step = panel_rows(t(), width), skip = skipped(rows) / per_word(t().math);
+    const int depth = round_up(rows.most_visible, kLanes) / per_word(t().math) - skip;
+    const float* panel = values() + first * kLanes * value_words(t()) + skip * width * kLanes;
 #pragma clang loop unroll(disable)
     for (int r = 0; r < rows.count; r += step) {
       Accumulators acc;
@@ -251,7 +273,7 @@ class TileEngine {
         FSA_UNROLL
         for (int c = 0; c < width; ++c) acc.v[i][c] = load<F32x16>(rows.state[r + i] + (first + c) * kLanes) * correction[r + i];
       }
-      multiply_panel(t().math, step, width, depth, scores(r), t().shape.block_size, panel, acc);
+      multiply_panel(t().math, step, width, depth, scores(r) + skip, t().shape.block_size, panel, acc);
       FSA_UNROLL
       for (int i = 0; i < step; ++i) {
         FSA_UNROLL

@@ -1,5 +1,5 @@
 #pragma once
-// Owns what the CPU kernels of selected attention may choose from: multiply-add, microkernel tile, and the host's defaults.
+// Owns what the CPU kernels of attention may choose from: multiply-add, microkernel tile, and the host's defaults.
 #include <fmt/format.h>
 
 #include <string>
@@ -8,15 +8,14 @@
 #include "codegen/fields.h"
 #include "codegen/target.h"
 #include "templates/cpu/tile_layout.h"
-#include "templates/selected_problem.h"
 
 namespace fsa::cpu {
 
 inline std::vector<EnumName> math_names() { return {{0, "f32", "cpu::Math::kF32"}, {1, "bf16_dot", "cpu::Math::kBF16Dot"}}; }
 
 /// vdpbf16ps where inputs and target allow: twice the peak, and P rounded to bf16 like every 16-bit kernel does.
-inline Math default_math(const SelectedProblem& p, const Target& target) {
-  return target.cpu.bf16_dot && p.element == Element::kBF16 ? Math::kBF16Dot : Math::kF32;
+inline Math default_math(Element element, const Target& target) {
+  return target.cpu.bf16_dot && element == Element::kBF16 ? Math::kBF16Dot : Math::kF32;
 }
 
 /// Vector registers that the microkernel keeps: its sums, a row of B, and one word of A where it cannot be a memory operand.
@@ -26,8 +25,8 @@ inline int tile_registers(int mr, int nr, const CpuFeatures& cpu) {
 }
 
 /// Why a microkernel tile is not legal; empty when it is.
-inline std::string tile_invalid_reason(const SelectedProblem& p, Math math, int mr, int nr, const Target& target) {
-  if (math == Math::kBF16Dot && p.element != Element::kBF16) return "math bf16_dot needs bf16 inputs";
+inline std::string tile_invalid_reason(Element element, Math math, int mr, int nr, const Target& target) {
+  if (math == Math::kBF16Dot && element != Element::kBF16) return "math bf16_dot needs bf16 inputs";
   if (math == Math::kBF16Dot && !target.cpu.bf16_dot) return "math bf16_dot needs avx512_bf16";
   if (mr < 1 || mr > kMaxRows || kTileRows % mr) return fmt::format("mr is {}, not a divisor of {} up to {}", mr, kTileRows, kMaxRows);
   if (nr < 1 || nr > kMaxWidth) return fmt::format("nr is {}, not 1 to {}", nr, kMaxWidth);
@@ -45,8 +44,8 @@ struct TileValues {
 };
 
 /// Both, where both are legal: fp32 costs half the speed and keeps P unrounded.
-inline std::vector<std::int64_t> math_values(const SelectedProblem& p, const Target& target) {
-  if (default_math(p, target) == Math::kBF16Dot) return {static_cast<int>(Math::kBF16Dot), static_cast<int>(Math::kF32)};
+inline std::vector<std::int64_t> math_values(Element element, const Target& target) {
+  if (default_math(element, target) == Math::kBF16Dot) return {static_cast<int>(Math::kBF16Dot), static_cast<int>(Math::kF32)};
   return {static_cast<int>(Math::kF32)};
 }
 

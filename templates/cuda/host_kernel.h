@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codegen/kernel_facts.h"
+#include "templates/dimension_check.h"
 #include "templates/selected_problem.h"
 #include "templates/strides.h"
 
@@ -14,9 +15,7 @@ namespace fsa::cuda {
 
 inline std::int64_t ceil_div64(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-inline DType element_dtype(Element element) {
-  return element == Element::kBF16 ? DType::kBF16 : element == Element::kF16 ? DType::kF16 : DType::kF32;
-}
+inline DType element_dtype(Element element) { return dtype_of_element(element); }
 
 inline DType partial_dtype(int partial) {
   switch (static_cast<Partial>(partial)) {

@@ -43,6 +43,18 @@ FSA_DEVICE void store_smem16_zero(unsigned smem) {
   asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(smem), "r"(0) : "memory");
 }
 
+FSA_DEVICE uint4 load_smem16(unsigned smem) {
+  uint4 value;
+  asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+               : "r"(smem)
+               : "memory");
+  return value;
+}
+FSA_DEVICE void store_smem16(unsigned smem, uint4 value) {
+  asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(smem), "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w) : "memory");
+}
+
 /// A cache policy for data that is not read again soon: it gives way first in L2.
 FSA_DEVICE unsigned long long evict_first_policy() {
   unsigned long long policy;

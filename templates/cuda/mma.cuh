@@ -48,4 +48,20 @@ FSA_DEVICE float quad_sum(float x) {
   return x + __shfl_xor_sync(~0u, x, 2);
 }
 
+/// Transposes 4 x 4 words over the four lanes that share accumulator rows: word j of lane i becomes word i of lane j.
+FSA_DEVICE void quad_transpose(unsigned (&w)[4], int lane) {
+  const bool upper = lane & 2, odd = lane & 1;
+  unsigned a = __shfl_xor_sync(~0u, upper ? w[0] : w[2], 2), b = __shfl_xor_sync(~0u, upper ? w[1] : w[3], 2);
+  w[0] = upper ? a : w[0];
+  w[1] = upper ? b : w[1];
+  w[2] = upper ? w[2] : a;
+  w[3] = upper ? w[3] : b;
+  a = __shfl_xor_sync(~0u, odd ? w[0] : w[1], 1);
+  b = __shfl_xor_sync(~0u, odd ? w[2] : w[3], 1);
+  w[0] = odd ? a : w[0];
+  w[1] = odd ? w[1] : a;
+  w[2] = odd ? b : w[2];
+  w[3] = odd ? w[3] : b;
+}
+
 }  // namespace fsa::cuda

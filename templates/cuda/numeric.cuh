@@ -49,6 +49,46 @@ FSA_DEVICE float2 unpack2(unsigned word) {
   return pair;
 }
 
+/// Number `index` of a tensor. 16-bit numbers need no more than their own alignment.
+template <Element kElement>
+FSA_DEVICE float load_number(const void* tensor, long long index) {
+  if constexpr (kElement == Element::kF32) return __ldg(static_cast<const float*>(tensor) + index);
+  return unpack2 < kElement == Element::kF16 > (__ldg(static_cast<const unsigned short*>(tensor) + index)).x;
+}
+
+/// sum += weight * eight 16-bit numbers.
+template <bool kF16>
+FSA_DEVICE void multiply_add8(float (&sum)[8], uint4 numbers, float weight) {
+  const unsigned words[4] = {numbers.x, numbers.y, numbers.z, numbers.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const float2 pair = unpack2<kF16>(words[i]);
+    sum[2 * i] = fmaf(weight, pair.x, sum[2 * i]);
+    sum[2 * i + 1] = fmaf(weight, pair.y, sum[2 * i + 1]);
+  }
+}
+
+/// Eight floats as 16-bit numbers.
+template <bool kF16>
+FSA_DEVICE uint4 pack8(const float (&x)[8]) {
+  return make_uint4(pack2<kF16>(x[0], x[1]), pack2<kF16>(x[2], x[3]), pack2<kF16>(x[4], x[5]), pack2<kF16>(x[6], x[7]));
+}
+
+/// Both numbers of a word of two bf16 times those of another, rounded to nearest even.
+FSA_DEVICE unsigned multiply_bf16x2(unsigned a, unsigned b) {
+  constexpr unsigned kMinusZeros = 0x80008000u;
+  unsigned word;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(word) : "r"(a), "r"(b), "r"(kMinusZeros));
+  return word;
+}
+
+/// The larger of each of the words' two bf16; a NaN gives way to a number.
+FSA_DEVICE unsigned max_bf16x2(unsigned a, unsigned b) {
+  unsigned word;
+  asm("max.bf16x2 %0, %1, %2;" : "=r"(word) : "r"(a), "r"(b));
+  return word;
+}
+
 /// The larger magnitude of a word's two 16-bit numbers, as the bits of that magnitude: bits order like magnitudes.
 FSA_DEVICE unsigned max_magnitude2(unsigned word) { return max(word & 0x7fffu, (word >> 16) & 0x7fffu); }
 

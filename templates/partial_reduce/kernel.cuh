@@ -95,13 +95,7 @@ struct Piece {
 #pragma unroll
       for (int i = 0; i < 8; ++i) sum[i] = fmaf(weight, __uint_as_float(word[i]), sum[i]);
     } else {
-      const unsigned word[4] = {words[0].x, words[0].y, words[0].z, words[0].w};
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const float2 pair = cuda::unpack2 < kPartial == Partial::kF16 > (word[i]);
-        sum[2 * i] = fmaf(weight, pair.x, sum[2 * i]);
-        sum[2 * i + 1] = fmaf(weight, pair.y, sum[2 * i + 1]);
-      }
+      cuda::multiply_add8<kPartial == Partial::kF16>(sum, words[0], weight);
     }
   }
 };
@@ -155,10 +149,8 @@ FSA_DEVICE void run(const Params& p) {
     const Row<kShape> row(p, first_row + r);
     float sum[8];
     merge_columns<kShape, kConfig>(p, out.terms + r * kShape.topk, row.in_group, column, sum);
-    const uint4 words = make_uint4(cuda::pack2<kF16>(sum[0], sum[1]), cuda::pack2<kF16>(sum[2], sum[3]), cuda::pack2<kF16>(sum[4], sum[5]),
-                                   cuda::pack2<kF16>(sum[6], sum[7]));
     const long long offset = row.token * p.o_stride.token + row.query_head() * p.o_stride.head + column;
-    *reinterpret_cast<uint4*>(static_cast<char*>(p.o) + offset * 2) = words;
+    *reinterpret_cast<uint4*>(static_cast<char*>(p.o) + offset * 2) = cuda::pack8<kF16>(sum);
   }
 }
 

@@ -50,9 +50,11 @@ double at(const TensorView& lse, Row row) { return load_element(lse, row.head * 
 class Accumulator {
  public:
   void add(const TensorView& o, const TensorView& lse, Row row, std::span<const double> expected_o, double expected_lse) {
-    rows_.push_back(row_squares(o, row, expected_o));
+    add(o, row, expected_o);
     result_.lse = std::max(result_.lse, lse_difference(at(lse, row), expected_lse));
   }
+
+  void add(const TensorView& o, Row row, std::span<const double> expected) { rows_.push_back(row_squares(o, row, expected)); }
 
   Comparison finish() && {
     Squares total;
@@ -86,6 +88,17 @@ Comparison compare(const TensorView& o, const TensorView& lse, const SelectedOut
   for (std::int64_t i = 0; i < total_q * heads; ++i) {
     const Row row{.token = i / heads, .head = i % heads};
     sums.add(o, lse, row, std::span(expected.o).subspan(i * dv, dv), expected.lse[row.head * total_q + row.token]);
+  }
+  return std::move(sums).finish();
+}
+
+Comparison compare_output(const TensorView& o, std::span<const double> expected) {
+  const std::size_t columns = static_cast<std::size_t>(o.shape[2]);
+  const std::int64_t heads = o.shape[1];
+  Accumulator sums;
+  for (std::size_t i = 0; i * columns < expected.size(); ++i) {
+    const Row row{.token = static_cast<std::int64_t>(i) / heads, .head = static_cast<std::int64_t>(i) % heads};
+    sums.add(o, row, expected.subspan(i * columns, columns));
   }
   return std::move(sums).finish();
 }

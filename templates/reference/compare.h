@@ -26,6 +26,9 @@ struct Comparison {
 /// Compares o [Tq, Hq, Dv] (bf16, f16 or f32, any strides) and lse f32 [Hq, Tq], both in host memory, with every row's reference.
 Comparison compare(const TensorView& o, const TensorView& lse, const SelectedOutputs& expected);
 
+/// Compares o [rows, heads, columns] alone, any strides, with `expected`, which may have fewer rows: the first ones are compared.
+Comparison compare_output(const TensorView& o, std::span<const double> expected);
+
 /// The same for the rows of the sampled form.
 Comparison compare_rows(const TensorView& o, const TensorView& lse, std::span<const Row> rows, const SelectedOutputs& expected);
 

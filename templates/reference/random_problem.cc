@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <span>
 
 #include "templates/reference/parallel.h"
 #include "templates/reference/random_numbers.h"
+#include "templates/reference/random_parts.h"
 
 namespace fsa::reference {
 namespace {
@@ -14,25 +14,6 @@ namespace {
 constexpr std::int64_t kRunTokens = 256;  // tokens that follow one another in overlap; part of what a seed means
 
 enum Stream : std::uint64_t { kQueries, kKeys, kValues, kSelection };
-
-std::vector<int> even_parts(std::int64_t total, int parts) {
-  std::vector<int> lens(parts);
-  for (int i = 0; i < parts; ++i) lens[i] = static_cast<int>(total * (i + 1) / parts - total * i / parts);
-  return lens;
-}
-
-std::vector<std::int32_t> prefix_sums(std::span<const int> lens) {
-  std::vector<std::int32_t> sums{0};
-  for (int n : lens) sums.push_back(sums.back() + n);
-  return sums;
-}
-
-std::vector<std::byte> normal_tensor(Element element, std::int64_t count, std::uint64_t seed, double deviation) {
-  const DType dtype = dtype_of(element);
-  std::vector<std::byte> bytes(static_cast<std::size_t>(count) * size_of(dtype));
-  fill_normal(TensorView::contiguous(bytes.data(), dtype, {count}), seed, deviation);
-  return bytes;
-}
 
 /// The selection of one row as it grows: distinct block numbers, at most `topk`.
 class Choice {
@@ -115,8 +96,6 @@ void select_blocks(SelectedInputs& inputs, const InputOptions& options) {
 }
 
 }  // namespace
-
-DType dtype_of(Element element) { return element == Element::kF32 ? DType::kF32 : element == Element::kF16 ? DType::kF16 : DType::kBF16; }
 
 SelectedOperands SelectedInputs::operands() const {
   const SelectedProblem& p = problem;

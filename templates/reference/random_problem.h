@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "templates/reference/random_parts.h"
 #include "templates/reference/selected_reference.h"
 #include "templates/selected_problem.h"
 
@@ -33,8 +34,6 @@ struct SelectedInputs {
   /// Views of the above, valid while this object is neither changed nor copied from.
   SelectedOperands operands() const;
 };
-
-DType dtype_of(Element element);
 
 /// Inputs for `problem`, the same for equal arguments on every machine. A scale of 0 becomes 1/sqrt(head_dim); lengths in
 /// `options` take precedence over the problem's num_seqs, total_q and total_k.

@@ -3,23 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <limits>
 
-#include "templates/reference/numeric.h"
+#include "templates/reference/attend.h"
 #include "templates/reference/parallel.h"
 
 namespace fsa::reference {
 namespace {
-
-Error invalid(std::string given, std::string supported) {
-  return make_error(ErrorKind::kInvalidArgument, {.given = std::move(given), .supported = std::move(supported)});
-}
-
-std::span<const std::int32_t> ints(const TensorView& t) {
-  return {static_cast<const std::int32_t*>(t.data), static_cast<std::size_t>(t.num_elements())};
-}
 
 Result<void> check_shapes(const SelectedOperands& x) {
   if (x.q.rank != 3 || x.k.rank != 3 || x.v.rank != 3 || x.block_indices.rank != 3 || x.cu_q.rank != 1 || x.cu_k.rank != 1)
@@ -39,65 +28,15 @@ Result<void> check_shapes(const SelectedOperands& x) {
   return {};
 }
 
-Result<void> check_cu(std::string_view name, const TensorView& cu, std::int64_t total) {
-  const auto values = ints(cu);
-  if (values.front() == 0 && values.back() == total && std::is_sorted(values.begin(), values.end())) return {};
-  return invalid(fmt::format("{} starts at {}, ends at {}, or decreases", name, values.front(), values.back()),
-                 fmt::format("0, ..., {}, never decreasing", total));
-}
-
-/// Where a query token stands.
-struct Place {
-  std::int64_t key_start;  // packed key token of the sequence's first key
-  std::int64_t len_k;
-  std::int64_t position;  // of the query in its sequence; negative when len_q > len_k
-};
-
-Place place_of(const SelectedOperands& x, std::int64_t token) {
-  const auto cu_q = ints(x.cu_q), cu_k = ints(x.cu_k);
-  const auto b = std::upper_bound(cu_q.begin(), cu_q.end(), token) - cu_q.begin() - 1;
-  const std::int64_t len_k = cu_k[b + 1] - cu_k[b];
-  return {.key_start = cu_k[b], .len_k = len_k, .position = len_k - (cu_q[b + 1] - token)};
-}
-
-/// Sums in eight strands, which the compiler keeps in vector registers without reordering a sum on its own.
-double dot(std::span<const float> a, std::span<const float> b) {
-  std::array<double, 8> strands{};
-  std::size_t i = 0;
-  for (; i + 8 <= a.size(); i += 8)
-    for (std::size_t j = 0; j < 8; ++j) strands[j] += static_cast<double>(a[i + j]) * static_cast<double>(b[i + j]);
-  for (; i < a.size(); ++i) strands[0] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  return ((strands[0] + strands[4]) + (strands[1] + strands[5])) + ((strands[2] + strands[6]) + (strands[3] + strands[7]));
-}
-
-std::int64_t offset_of(const TensorView& t, std::int64_t token, std::int64_t head) { return token * t.stride[0] + head * t.stride[1]; }
-
 /// Computes one row into `o` [Dv], which holds zeros, and returns its LSE.
 double attend(const SelectedOperands& x, Row row, std::span<double> o) {
   const std::int64_t kv_head = row.head / (x.q.shape[1] / x.k.shape[1]);
   const std::int64_t topk = x.block_indices.shape[2];
   const auto blocks =
       ints(x.block_indices).subspan(static_cast<std::size_t>((kv_head * x.q.shape[0] + row.token) * topk), static_cast<std::size_t>(topk));
-  const Place place = place_of(x, row.token);
-  const auto keys = visible_keys(blocks, place.position, x.block_size, place.len_k);
-  if (keys.empty()) return -std::numeric_limits<double>::infinity();
-
-  std::vector<float> q(x.q.shape[2]), k(q.size()), v(o.size());
-  std::vector<double> scores(keys.size());
-  load_elements(x.q, offset_of(x.q, row.token, row.head), q);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    load_elements(x.k, offset_of(x.k, place.key_start + keys[i], kv_head), k);
-    scores[i] = dot(q, k) * x.scale;
-  }
-  const double largest = *std::max_element(scores.begin(), scores.end());
-  double sum = 0;
-  for (double& s : scores) sum += s = std::exp(s - largest);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    load_elements(x.v, offset_of(x.v, place.key_start + keys[i], kv_head), v);
-    const double weight = scores[i] / sum;
-    for (std::size_t d = 0; d < v.size(); ++d) o[d] += weight * v[d];
-  }
-  return largest + std::log(sum);
+  const QueryPlace place = place_query(x.cu_q, x.cu_k, row.token);
+  return attend_keys(x.q, x.k, x.v, row, ints(x.cu_k)[static_cast<std::size_t>(place.sequence)],
+                     visible_keys(blocks, place.position, x.block_size, place.len_k), x.scale, o);
 }
 
 }  // namespace
@@ -117,8 +56,8 @@ std::vector<std::int64_t> visible_keys(std::span<const std::int32_t> blocks, std
 
 Result<void> check_operands(const SelectedOperands& operands) {
   FSA_RETURN_IF_ERROR(check_shapes(operands));
-  FSA_RETURN_IF_ERROR(check_cu("cu_q", operands.cu_q, operands.q.shape[0]));
-  return check_cu("cu_k", operands.cu_k, operands.k.shape[0]);
+  FSA_RETURN_IF_ERROR(check_prefix_sums("cu_q", operands.cu_q, operands.q.shape[0]));
+  return check_prefix_sums("cu_k", operands.cu_k, operands.k.shape[0]);
 }
 
 Result<SelectedOutputs> selected_attention(const SelectedOperands& operands) {

@@ -38,7 +38,7 @@ const FieldTable<CpuConfig>& Cpu::config_fields() {
 
 CpuConfig Cpu::default_config(const SelectedProblem& p, const Target& target) {
   const cpu::TileSize tile = cpu::default_tile(target);
-  return {.merge = merge_of(p), .math = cpu::default_math(p, target), .mr = tile.mr, .nr = tile.nr, .chunk = p.item_tokens > 0 ? 0 : default_chunk(p)};
+  return {.merge = merge_of(p), .math = cpu::default_math(p.element, target), .mr = tile.mr, .nr = tile.nr, .chunk = p.item_tokens > 0 ? 0 : default_chunk(p)};
 }
 
 std::vector<Tunable<CpuConfig>> Cpu::tunables(const SelectedProblem& p, const Target& target) {
@@ -46,14 +46,14 @@ std::vector<Tunable<CpuConfig>> Cpu::tunables(const SelectedProblem& p, const Ta
   std::vector<std::int64_t> chunks{base.chunk};
   if (base.merge == Merge::kInPlace) chunks = {std::max(8, base.chunk / 4), base.chunk, base.chunk * 4};
   const cpu::TileValues tiles = cpu::tile_values(target);
-  return {{config_fields()[1], cpu::math_values(p, target)}, {config_fields()[2], tiles.mr}, {config_fields()[3], tiles.nr}, {config_fields()[4], chunks}};
+  return {{config_fields()[1], cpu::math_values(p.element, target)}, {config_fields()[2], tiles.mr}, {config_fields()[3], tiles.nr}, {config_fields()[4], chunks}};
 }
 
 std::string Cpu::invalid_reason(const SelectedProblem& p, const CpuConfig& c, const Target& target) {
   if (c.merge != merge_of(p)) return "merge is in_place where item_tokens is 0, and partials elsewhere";
   if (c.merge == Merge::kPartials && c.chunk != 0) return fmt::format("chunk is {}, but merge partials has none: 0", c.chunk);
   if (c.merge == Merge::kInPlace && (c.chunk < 1 || c.chunk > 16384)) return fmt::format("chunk is {}, not 1 to 16384 tokens", c.chunk);
-  return cpu::tile_invalid_reason(p, c.math, c.mr, c.nr, target);
+  return cpu::tile_invalid_reason(p.element, c.math, c.mr, c.nr, target);
 }
 
 Resources Cpu::resources(const SelectedProblem& p, const CpuConfig& c) {

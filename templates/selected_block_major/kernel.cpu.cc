@@ -18,6 +18,7 @@ namespace {
 using cpu::Sequence;
 
 struct Kernel {
+  static constexpr bool kStartsMove = false;
   FSA_INLINE static cpu::TileShape tile() { return tile_shape(fsa_constants.shape, fsa_constants.config); }
 };
 
@@ -96,7 +97,7 @@ FSA_INLINE void run_in_place(const Params& p, long item, float* scratch) {
       chunk.attend(sequence, j, next, lists.tokens(j), lists.count(j));
     }
   });
-  chunk.store_outputs();
+  chunk.store_outputs(fsa_constants.shape.element);
 }
 
 /// The sequence that cell `cell` belongs to: the last one that starts at or before it.

@@ -29,7 +29,7 @@ const FieldTable<CpuConfig>& Cpu::config_fields() {
 
 CpuConfig Cpu::default_config(const SelectedProblem& p, const Target& target) {
   const cpu::TileSize tile = cpu::default_tile(target);
-  return {.math = cpu::default_math(p, target), .mr = tile.mr, .nr = tile.nr, .tokens = default_tokens(p)};
+  return {.math = cpu::default_math(p.element, target), .mr = tile.mr, .nr = tile.nr, .tokens = default_tokens(p)};
 }
 
 std::vector<Tunable<CpuConfig>> Cpu::tunables(const SelectedProblem& p, const Target& target) {
@@ -37,12 +37,12 @@ std::vector<Tunable<CpuConfig>> Cpu::tunables(const SelectedProblem& p, const Ta
   std::vector<std::int64_t> tokens{base.tokens};
   if (base.tokens >= 8) tokens = {base.tokens / 4, base.tokens};
   const cpu::TileValues tiles = cpu::tile_values(target);
-  return {{config_fields()[0], cpu::math_values(p, target)}, {config_fields()[1], tiles.mr}, {config_fields()[2], tiles.nr}, {config_fields()[3], tokens}};
+  return {{config_fields()[0], cpu::math_values(p.element, target)}, {config_fields()[1], tiles.mr}, {config_fields()[2], tiles.nr}, {config_fields()[3], tokens}};
 }
 
 std::string Cpu::invalid_reason(const SelectedProblem& p, const CpuConfig& c, const Target& target) {
   if (c.tokens < 1 || c.tokens > kMaxTokens) return fmt::format("tokens is {}, not 1 to {}", c.tokens, kMaxTokens);
-  return cpu::tile_invalid_reason(p, c.math, c.mr, c.nr, target);
+  return cpu::tile_invalid_reason(p.element, c.math, c.mr, c.nr, target);
 }
 
 Resources Cpu::resources(const SelectedProblem& p, const CpuConfig& c) {

@@ -19,6 +19,7 @@ using cpu::Sequence;
 using Set = unsigned long long;
 
 struct Kernel {
+  static constexpr bool kStartsMove = false;
   FSA_INLINE static cpu::TileShape tile() { return tile_shape(fsa_constants.shape, fsa_constants.config); }
 };
 
@@ -72,7 +73,7 @@ extern "C" void kernel_entry(const Params* params, long item, void* memory) {
       chunk.attend(s, j, next, tokens, expand(members[j], first, tokens));
     }
   });
-  chunk.store_outputs();
+  chunk.store_outputs(fsa_constants.shape.element);
 }
 
 }  // namespace fsa::selected_query_major

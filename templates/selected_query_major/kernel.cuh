@@ -3,6 +3,7 @@
 #include "cuda/mma.cuh"
 #include "cuda/numeric.cuh"
 #include "cuda/sequences.cuh"
+#include "cuda/tile_copy.cuh"
 #include "selected_query_major/config.h"
 #include "selected_query_major/params.h"
 
@@ -133,26 +134,14 @@ FSA_DEVICE void copy_queries(const Params& p, int head, int first_token, int fir
   }
 }
 
-/// Starts the copy of one matrix of a step; rows past `end` and columns past kColumns are zeros.
-template <class T, class Tile, int kColumns>
-FSA_DEVICE void copy_rows(const void* matrix, const RowStrides& stride, int head, int begin, int end, unsigned tile) {
-  const char* const first = static_cast<const char*>(matrix) + (begin * stride.token + head * stride.head) * 2;
-#pragma unroll 4
-  for (int i = threadIdx.x; i < T::kKeys * Tile::kChunks; i += T::kThreads) {
-    const int row = i / Tile::kChunks, chunk = i % Tile::kChunks;
-    const bool exists = begin + row < end && chunk < kColumns / 8;
-    cuda::copy16_async_or_zero(tile + Tile::offset(row, chunk), exists ? first + row * stride.token * 2 + chunk * 16 : matrix, exists);
-  }
-}
-
 /// Starts the copies of step `step` of the walk over the union, if there is such a step.
 template <class T>
 FSA_DEVICE void copy_step(const Params& p, const Lists& lists, int head, int step, int steps, unsigned stage, int v_offset) {
   if (step < steps) {
     const Block block = lists.blocks[step / T::kSteps];
     const int begin = block.key_begin + step % T::kSteps * T::kKeys;
-    copy_rows<T, typename T::KTile, T::kD>(p.k, p.k_stride, head, begin, block.key_end, stage);
-    copy_rows<T, typename T::VTile, T::kDv>(p.v, p.v_stride, head, begin, block.key_end, stage + v_offset);
+    cuda::copy_rows<typename T::KTile, T::kD, T::kKeys, T::kThreads>(p.k, p.k_stride, head, begin, block.key_end, stage);
+    cuda::copy_rows<typename T::VTile, T::kDv, T::kKeys, T::kThreads>(p.v, p.v_stride, head, begin, block.key_end, stage + v_offset);
   }
   cuda::commit_copies();
 }

@@ -81,7 +81,7 @@ void expect_inverted(Lab& lab, const SelectedCase& description, const Json& conf
   const auto complete = kernel->complete_config(problem, config, lab.target());
   ASSERT_TRUE(complete) << complete.error().message();
   SCOPED_TRACE(complete->dump());
-  auto index = run_block_index(lab, {.stage = "block_index", .kernel = kernel, .problem = problem, .config = *complete}, inputs.operands());
+  auto index = run_block_index(lab, {kernel, problem, *complete}, inputs.operands());
   ASSERT_TRUE(index) << index.error().message();
 
   EXPECT_EQ(index->cell_offset, lists->cell_offset);

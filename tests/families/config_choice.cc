@@ -3,10 +3,8 @@
 #include <algorithm>
 
 #include "templates/families.h"
-#include "templates/reference/random_numbers.h"
 
 namespace fsa::test {
-namespace {
 
 Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, reference::Random& random, const Target& target) {
   const auto configs = kernel.configs(problem, target);
@@ -21,7 +19,10 @@ Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, r
   return pick == Pick::kSmallest ? *smallest : *largest;
 }
 
-}  // namespace
+Result<Json> pick_config(const Kernel& kernel, const Json& problem, Pick pick, std::uint64_t seed, const Target& target) {
+  reference::Random random(seed, 0);
+  return pick_config(kernel, problem, pick, random, target);
+}
 
 Result<Choice> pick_configs(const SelectedProblem& problem, const std::string& variant_name, Pick pick, std::uint64_t seed,
                             const Target& target) {

@@ -1,41 +1,12 @@
 #include "tests/families/conformance.h"
 
-#include <algorithm>
-#include <cstring>
-
-#include "templates/reference/compare.h"
 #include "tests/families/strided_copy.h"
-#include "tests/support/kernel_chain.h"
+#include "tests/families/two_runs.h"
 
 namespace fsa::test {
 namespace {
 
 using reference::SelectedOperands;
-
-double output_tolerance(const ChainStep& last) { return last.kernel->tolerance(last.problem); }
-
-/// The outputs of one run.
-struct Outputs {
-  Outputs(const SelectedProblem& p, Layout layout)
-      : lse_values(static_cast<std::size_t>(p.heads_kv * p.group * p.total_q)),
-        o(TensorView::contiguous(nullptr, reference::dtype_of(p.element), {p.total_q, p.heads_kv * p.group, p.head_dim_v}), layout, false),
-        lse(TensorView::contiguous(lse_values.data(), DType::kF32, {p.heads_kv * p.group, p.total_q})) {}
-
-  std::vector<float> lse_values;
-  StridedCopy o;
-  TensorView lse;
-};
-
-bool same_bits(const Outputs& a, const Outputs& b) {
-  const TensorView &x = a.o.view(), &y = b.o.view();
-  const std::size_t row = static_cast<std::size_t>(x.shape[2]) * size_of(x.dtype);
-  for (std::int64_t t = 0; t < x.shape[0]; ++t)
-    for (std::int64_t h = 0; h < x.shape[1]; ++h) {
-      const std::int64_t offset = (t * x.stride[0] + h * x.stride[1]) * static_cast<std::int64_t>(size_of(x.dtype));
-      if (std::memcmp(static_cast<const char*>(x.data) + offset, static_cast<const char*>(y.data) + offset, row) != 0) return false;
-    }
-  return a.lse_values.empty() || std::memcmp(a.lse_values.data(), b.lse_values.data(), a.lse_values.size() * sizeof(float)) == 0;
-}
 
 /// The inputs in the layout under test, as bindings.
 class BoundInputs {
@@ -77,19 +48,9 @@ void expect_right(Lab& lab, const SelectedProblem& problem, const SelectedOperan
   SCOPED_TRACE(choice.variant + "\n" + describe(*chain));
 
   const BoundInputs bound(inputs, layout);
-  const Outputs first(problem, layout), second(problem, layout);
-  ASSERT_TRUE(bound.ok() && first.o.view().data && second.o.view().data) << "no address space for the test's tensors";
-  auto ran = chain->run(bound.bindings(), {{"o", first.o.view()}, {"lse", first.lse}});
-  ASSERT_TRUE(ran) << ran.error().message();
-  const auto difference = rows.empty() ? reference::compare(first.o.view(), first.lse, expected)
-                                       : reference::compare_rows(first.o.view(), first.lse, rows, expected);
-  EXPECT_TRUE(difference.within(output_tolerance(chain->steps().back()))) << difference.describe();
-  EXPECT_TRUE(first.o.gaps_hold(0xff)) << "a kernel wrote between the rows of o";
-
-  // Other garbage in every output and in the workspace: whatever is not written, or read before it is written, shows.
-  ran = chain->run(bound.bindings(), {{"o", second.o.view()}, {"lse", second.lse}}, 0x5a);
-  ASSERT_TRUE(ran) << ran.error().message();
-  EXPECT_TRUE(same_bits(first, second)) << "two runs differ";
+  ASSERT_TRUE(bound.ok()) << "no address space for the test's tensors";
+  const OutputShape shape{reference::dtype_of(problem.element), problem.total_q, problem.heads_kv * problem.group, problem.head_dim_v};
+  expect_outputs(*chain, bound.bindings(), shape, layout, expected, rows);
 }
 
 std::shared_ptr<const PreparedCase> prepare(const SelectedCase& description) {

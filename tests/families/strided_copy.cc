@@ -40,6 +40,25 @@ StridedCopy::StridedCopy(const TensorView& packed, Layout layout, bool copy) : v
                   static_cast<const char*>(packed.data) + (t * packed.stride[0] + h * packed.stride[1]) * element, row);
 }
 
+const unsigned char* StridedCopy::row(std::int64_t token, std::int64_t head) const {
+  const std::int64_t offset = (token * view_.stride[0] + head * view_.stride[1]) * static_cast<std::int64_t>(size_of(view_.dtype));
+  return static_cast<const unsigned char*>(view_.data) + offset;
+}
+
+bool StridedCopy::same_rows(const StridedCopy& other, std::int64_t first, std::int64_t last) const {
+  for (std::int64_t t = first; t < last; ++t)
+    for (std::int64_t h = 0; h < view_.shape[1]; ++h)
+      if (std::memcmp(row(t, h), other.row(t, h), row_bytes()) != 0) return false;
+  return true;
+}
+
+bool StridedCopy::rows_hold(unsigned char byte, std::int64_t first, std::int64_t last) const {
+  for (std::int64_t t = first; t < last; ++t)
+    for (std::int64_t h = 0; h < view_.shape[1]; ++h)
+      if (!std::all_of(row(t, h), row(t, h) + row_bytes(), [byte](unsigned char b) { return b == byte; })) return false;
+  return true;
+}
+
 bool StridedCopy::gaps_hold(unsigned char byte) const {
   if (layout_ == Layout::kFar || view_.num_elements() == 0) return true;
   const std::size_t element = size_of(view_.dtype), row = static_cast<std::size_t>(view_.shape[2]) * element;

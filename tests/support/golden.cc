@@ -25,22 +25,7 @@ std::string golden_dir() {
 
 TensorView view_of(const Json& entry, const char* data) {
   const auto shape = entry.at("shape").get<std::vector<std::int64_t>>();
-  TensorView view = TensorView::contiguous(data + entry.at("data_offsets").at(0).get<std::size_t>(),
-                                           parse_dtype(entry.at("dtype").get<std::string>()).value(), {});
-  view.rank = static_cast<int>(shape.size());
-  std::int64_t stride = 1;
-  for (int i = view.rank - 1; i >= 0; --i) {
-    view.shape[i] = shape[i];
-    view.stride[i] = stride;
-    stride *= shape[i];
-  }
-  return view;
-}
-
-std::vector<double> doubles(const TensorView& t) {
-  std::vector<float> values(static_cast<std::size_t>(t.num_elements()));
-  reference::load_elements(t, 0, values);
-  return {values.begin(), values.end()};
+  return TensorView::contiguous(data + entry.at("data_offsets").at(0).get<std::size_t>(), parse_dtype(entry.at("dtype").get<std::string>()).value(), shape);
 }
 
 }  // namespace
@@ -54,9 +39,16 @@ Result<Golden> Golden::load(const std::string& name) {
   const Json json = Json::parse(header, header + header_size);
   for (const auto& [key, entry] : json.items())
     if (key != "__metadata__") golden.tensors_[key] = view_of(entry, header + header_size);
-  golden.block_size_ = std::stoi(json.at("__metadata__").at("block_size").get<std::string>());
-  golden.scale_ = std::stof(json.at("__metadata__").at("scale").get<std::string>());
+  golden.metadata_ = json.at("__metadata__").get<std::map<std::string, std::string>>();
+  golden.block_size_ = golden.number("block_size");
+  golden.scale_ = std::stof(golden.metadata_.at("scale"));
   return golden;
+}
+
+std::vector<double> Golden::values(const std::string& name) const {
+  std::vector<float> values(static_cast<std::size_t>(tensor(name).num_elements()));
+  reference::load_elements(tensor(name), 0, values);
+  return {values.begin(), values.end()};
 }
 
 reference::SelectedOperands Golden::operands() const {
@@ -85,7 +77,9 @@ SelectedProblem Golden::problem() const {
           .scale = scale_};
 }
 
-reference::SelectedOutputs Golden::expected() const { return {.o = doubles(tensor("o_sel")), .lse = doubles(tensor("lse_sel"))}; }
+reference::SelectedOutputs Golden::expected(const std::string& branch) const {
+  return {.o = values("o_" + branch), .lse = values("lse_" + branch)};
+}
 
 const std::vector<std::string>& golden_names() {
   static const std::vector<std::string> names{"g16_d64_varlen",       "g1_d128",        "g2_d128_suffix", "g2_d64_large_logits",

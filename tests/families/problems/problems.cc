@@ -12,6 +12,12 @@ FamilyProblems family_problems(std::string_view family, Backend backend) {
       {"selected_block_major", selected_problems},
       {"partial_reduce", selected_problems},
       {"selected_query_major", selected_problems},
+      {"compressed_sequences", compressed_sequences_problems},
+      {"compress_kv", compress_kv_problems},
+      {"gated_combine", gated_combine_problems},
+      {"select_blocks", select_blocks_problems},
+      {"compressed_attention", compressed_attention_problems},
+      {"sliding_window", sliding_window_problems},
       {"multiply_add_peak", multiply_add_peak_problems},
   };
   const auto list = lists.find(family);

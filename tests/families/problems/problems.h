@@ -19,6 +19,12 @@ FamilyProblems family_problems(std::string_view family, Backend backend);
 
 /// One list per family or group of families.
 FamilyProblems selected_problems(Backend backend);
+FamilyProblems compressed_sequences_problems(Backend backend);
+FamilyProblems compress_kv_problems(Backend backend);
+FamilyProblems gated_combine_problems(Backend backend);
+FamilyProblems select_blocks_problems(Backend backend);
+FamilyProblems compressed_attention_problems(Backend backend);
+FamilyProblems sliding_window_problems(Backend backend);
 FamilyProblems multiply_add_peak_problems(Backend backend);
 
 }  // namespace fsa::test

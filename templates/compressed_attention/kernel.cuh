@@ -1,0 +1,14 @@
+#pragma once
+// Owns the CUDA kernel of compressed_attention: attention of every query over the compressed keys that are complete at its position.
+#include "compressed_attention/params.h"
+#include "cuda/range_attention.cuh"
+
+namespace fsa::compressed_attention {
+
+/// Grid: Hkv * ceil(Tq * g / rows).
+template <Shape kShape, cuda::RangeConfig kConfig>
+FSA_DEVICE void run(const Params& p) {
+  cuda::attend_ranges<kShape, kConfig, Rule>(p);
+}
+
+}  // namespace fsa::compressed_attention

@@ -1,0 +1,30 @@
+#pragma once
+// Owns the host description of the CPU kernel of compressed_sequences.
+#include <array>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/tunable.h"
+#include "templates/compressed_sequences/cpu_config.h"
+#include "templates/compressed_sequences/problem.h"
+
+namespace fsa::compressed_sequences {
+
+struct Cpu {
+  using Config = CpuConfig;
+  static constexpr std::string_view kConfigType = "compressed_sequences::CpuConfig";
+  static constexpr std::array<std::string_view, 1> kEntries{"run"};
+
+  static const FieldTable<Config>& config_fields();
+  static Config default_config(const Problem& problem, const Target& target);
+  static std::vector<Tunable<Config>> tunables(const Problem& problem, const Target& target);
+  static std::string invalid_reason(const Problem& problem, const Config& config, const Target& target);
+  static Resources resources(const Problem& problem, const Config& config);
+  static std::vector<TensorSpec> tensors(const Problem& problem, const Config& config);
+  static std::vector<Launch> launches(const Problem& problem, const Config& config);
+  static Params pack(const Problem& problem, const Config& config, std::span<const TensorView> tensors);
+};
+
+}  // namespace fsa::compressed_sequences

@@ -1,0 +1,113 @@
+#include "templates/select_blocks/cuda_kernel.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "templates/cuda/host_kernel.h"
+#include "templates/select_blocks/tensors.h"
+
+namespace fsa::select_blocks {
+namespace {
+
+/// Registers a lane needs: its keys, sums and products, the queries under way, and addresses.
+int registers(const Shape& s, const Config& c) {
+  return c.warp_keys() * Config::columns(s) / 64 + c.warp_rows() * c.warp_keys() / 16 + c.warp_rows() / 4 + 60;
+}
+
+/// Most candidates of a query: a lane holds a 32nd of them.
+constexpr int kMostCandidates = 256;
+
+/// Most heads of a group that stay in shared memory.
+constexpr int kMostHeads = 64;
+
+std::string tile_reason(const Shape& s, const Config& c) {
+  if (c.tokens < 16 || c.tokens > 128 || c.warps_m < 1 || c.tokens % (16 * c.warps_m) != 0)
+    return fmt::format("{} queries are not 16 to 128, or no multiple of 16 for each of {} warps", c.tokens, c.warps_m);
+  if (c.keys < 16 || c.keys > 256 || c.warps_n < 1 || c.keys % (16 * c.warps_n) != 0)
+    return fmt::format("{} keys are not 16 to 256, or no multiple of 16 for each of {} warps", c.keys, c.warps_n);
+  if (c.warps_m * c.warps_n > 16) return fmt::format("{} x {} warps, not 1 to 16", c.warps_m, c.warps_n);
+  if (c.tokens > c.threads()) return fmt::format("{} queries exceed {} threads", c.tokens, c.threads());
+  if (c.capacity(s) > kMostCandidates) return fmt::format("{} candidates of a query exceed {}", c.capacity(s), kMostCandidates);
+  return {};
+}
+
+std::string buffer_reason(const Shape& s, const Config& c) {
+  if (c.k_buffers < 1 || c.k_buffers > 2) return fmt::format("k_buffers is {}, not 1 or 2", c.k_buffers);
+  if (c.q_buffers > kMostHeads) return fmt::format("q_buffers is {}, not up to {}", c.q_buffers, kMostHeads);
+  if (c.q_buffers == s.group) return {};
+  if (c.q_buffers < 2 || c.q_buffers > s.group) return fmt::format("q_buffers is {}, not 2 to the group of {}", c.q_buffers, s.group);
+  return c.k_buffers == 1 ? std::string() : "queries that are read again leave no use for a second key buffer";
+}
+
+std::string fit_reason(const Shape& s, const Config& c, const Target& target) {
+  if (c.blocks < 1 || c.threads() * c.blocks > target.cuda.max_threads_per_sm)
+    return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
+  const int needed = registers(s, c), cap = cuda::register_cap(c.threads(), c.blocks, target);
+  if (needed > cap) return fmt::format("it needs about {} registers of {}", needed, cap);
+  const auto bytes = static_cast<std::size_t>(c.smem_bytes(s));
+  if (bytes > target.cuda.smem_per_block || (bytes + 1024) * static_cast<std::size_t>(c.blocks) > target.cuda.smem_per_sm)
+    return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, bytes);
+  return {};
+}
+
+}  // namespace
+
+const FieldTable<Config>& Cuda::config_fields() {
+  static const FieldTable<Config> fields{{"tokens", &Config::tokens},       {"keys", &Config::keys},
+                                         {"warps_m", &Config::warps_m},     {"warps_n", &Config::warps_n},
+                                         {"q_buffers", &Config::q_buffers}, {"k_buffers", &Config::k_buffers},
+                                         {"blocks", &Config::blocks}};
+  return fields;
+}
+
+/// The first that fits, of those with the most products per byte loaded: 8 warps of 32 x 32 tiles, then of 16 x 32, then
+/// fewer queries; a group whose queries do not fit even so is read again at every step.
+Config Cuda::default_config(const Problem& p, const Target& target) {
+  constexpr Config kPreferred[] = {
+      {.tokens = 64, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 2}, {.tokens = 64, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 1},
+      {.tokens = 32, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 2}, {.tokens = 32, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 1},
+      {.tokens = 32, .keys = 64, .warps_m = 2, .warps_n = 2, .k_buffers = 1},  {.tokens = 16, .keys = 128, .warps_m = 1, .warps_n = 4, .k_buffers = 1},
+      {.tokens = 16, .keys = 64, .warps_m = 1, .warps_n = 4, .k_buffers = 1},  {.tokens = 16, .keys = 32, .warps_m = 1, .warps_n = 2, .k_buffers = 1}};
+  for (const int q_buffers : {p.group, 2})
+    for (Config c : kPreferred) {
+      c.q_buffers = q_buffers;
+      if (invalid_reason(p, c, target).empty()) return c;
+    }
+  return {.tokens = 16, .keys = 32, .warps_m = 1, .warps_n = 2, .q_buffers = std::min(2, p.group), .k_buffers = 1, .blocks = 1};
+}
+
+std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& target) {
+  const auto& f = config_fields();
+  const Config c = default_config(p, target);
+  return {{f[0], cuda::values_with({16, 32, 64}, c.tokens)},
+          {f[1], cuda::values_with({64, 128, 256}, c.keys)},
+          {f[2], cuda::values_with({1, 2, 4}, c.warps_m)},
+          {f[3], cuda::values_with({2, 4, 8}, c.warps_n)},
+          {f[4], cuda::values_with({std::min(3, p.group), p.group}, c.q_buffers)},
+          {f[5], {1, 2}},
+          {f[6], {1, 2, 3}}};
+}
+
+std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
+  const Shape s = p.shape();
+  if (std::string reason = tile_reason(s, c); !reason.empty()) return reason;
+  if (std::string reason = buffer_reason(s, c); !reason.empty()) return reason;
+  return fit_reason(s, c, target);
+}
+
+Resources Cuda::resources(const Problem& p, const Config& c) {
+  const Shape s = p.shape();
+  return {.threads = c.threads(), .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(s)), .registers = registers(s, c)};
+}
+
+std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config&) { return tensor_specs(p); }
+
+std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
+  const std::int64_t tiles = p.total_q / c.tokens + p.num_seqs;
+  return {cuda::launch("kernel_entry", tiles * p.heads_kv, c.threads(), static_cast<std::size_t>(c.smem_bytes(p.shape())))};
+}
+
+Params Cuda::pack(const Problem& p, const Config&, std::span<const TensorView> t) { return pack_params(p, t); }
+
+}  // namespace fsa::select_blocks

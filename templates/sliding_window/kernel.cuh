@@ -1,0 +1,14 @@
+#pragma once
+// Owns the CUDA kernel of sliding_window: attention of every query over a window of its sequence's last keys.
+#include "cuda/range_attention.cuh"
+#include "sliding_window/params.h"
+
+namespace fsa::sliding_window {
+
+/// Grid: Hkv * ceil(Tq * g / rows).
+template <Shape kShape, cuda::RangeConfig kConfig>
+FSA_DEVICE void run(const Params& p) {
+  cuda::attend_ranges<kShape, kConfig, Rule>(p);
+}
+
+}  // namespace fsa::sliding_window
