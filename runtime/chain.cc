@@ -56,6 +56,12 @@ Result<Chain> Chain::bind(std::shared_ptr<const Device> device, std::span<const 
   return chain;
 }
 
+std::size_t Chain::num_launches() const {
+  std::size_t count = 0;
+  for (const BoundStep& step : steps_) count += step.launches.size();
+  return count;
+}
+
 Result<void> Chain::run(std::span<const TensorView> tensors, Workspace workspace, void* stream) const {
   std::array<TensorView, kMaxTensors> slots;
   std::copy(tensors.begin(), tensors.end(), slots.begin());

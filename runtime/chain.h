@@ -26,6 +26,8 @@ class Chain {
   std::size_t workspace_bytes() const { return workspace_bytes_; }
   const std::vector<TensorSpec>& externals() const { return externals_; }
   const Device& device() const { return *device_; }
+  /// Kernels that one run() launches.
+  std::size_t num_launches() const;
 
   /// Launches every kernel. `tensors` in the order of externals(), already checked. No lock, no allocation.
   Result<void> run(std::span<const TensorView> tensors, Workspace workspace, void* stream) const;

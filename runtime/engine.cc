@@ -42,7 +42,7 @@ Result<Engine> Engine::create(std::string_view name, const EngineOptions& option
   FSA_ASSIGN_OR_RETURN(std::shared_ptr<const KernelSource> source, KernelSource::create(options));
   auto choices = std::make_unique<ChoiceSource>(device, source, options);
   auto library = std::make_unique<KernelLibrary>(device, source);
-  return Engine(std::make_shared<Impl>(std::string(name), options, std::move(library), std::move(choices)));
+  return Engine(std::make_shared<Impl>(name == "cuda" ? "cuda:0" : std::string(name), options, std::move(library), std::move(choices)));
 }
 
 Engine::Engine(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

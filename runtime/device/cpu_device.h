@@ -6,8 +6,8 @@
 
 namespace fsa {
 
-/// Opens the CPU. `num_threads` counts the launching thread; 0 takes FSA_NUM_THREADS, read now, or else every CPU that this
-/// process may run on. kUnavailable below x86-64-v3, kInvalidArgument for a thread count outside 1..4096.
+/// Opens the CPU. `num_threads` counts the launching thread; 0 takes every CPU that this process may run on. kUnavailable
+/// below x86-64-v3, kInvalidArgument for a thread count outside 0..4096.
 ///
 /// Kernels are `extern "C" void entry(const Params*, long item, void* scratch)`. load() reserves the scratch, so that
 /// launch() allocates nothing; it may be called from several threads at once.

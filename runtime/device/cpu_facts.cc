@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -57,15 +56,7 @@ int usable_cpus() {
 
 Result<int> thread_count(int asked) {
   if (asked < 0 || asked > kMostThreads) return bad_count("the number of threads", std::to_string(asked));
-  if (asked > 0) return asked;
-  const char* value = std::getenv("FSA_NUM_THREADS");
-  const std::string_view text = value ? value : "";
-  if (text.empty()) return std::min(usable_cpus(), kMostThreads);
-  int count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size() || count < 1 || count > kMostThreads)
-    return bad_count("FSA_NUM_THREADS", text);
-  return count;
+  return asked > 0 ? asked : std::min(usable_cpus(), kMostThreads);
 }
 
 Json cache_sizes() {

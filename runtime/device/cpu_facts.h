@@ -11,7 +11,7 @@ namespace fsa {
 std::string cpu_name();
 /// CPUs that this process may run on (its affinity mask), at least 1.
 int usable_cpus();
-/// `asked`, or for 0 FSA_NUM_THREADS, or where that is unset usable_cpus(). kInvalidArgument outside 1..4096.
+/// `asked`, or for 0 usable_cpus(). kInvalidArgument outside 0..4096. The environment is the options' business alone.
 Result<int> thread_count(int asked);
 /// Cache sizes: {"l1d_kib", "l2_kib", "l3_mib"}; 0 where the system does not tell.
 Json cache_sizes();

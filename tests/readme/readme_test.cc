@@ -34,7 +34,7 @@ std::set<std::string> variables_in(const std::string& text) {
   static const std::regex name("FSA_[A-Z_]+");
   std::set<std::string> names;
   for (std::sregex_iterator it(text.begin(), text.end(), name), end; it != end; ++it) names.insert(it->str());
-  for (const char* macro : {"FSA_API", "FSA_LLVM", "FSA_NVRTC"}) names.erase(macro);
+  for (const char* macro : {"FSA_API", "FSA_LLVM", "FSA_NVRTC", "FSA_LIBRARY"}) names.erase(macro);
   return names;
 }
 
