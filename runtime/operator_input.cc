@@ -1,6 +1,9 @@
 #include "runtime/operator_input.h"
 
+#include <fmt/format.h>
+
 #include "runtime/input_file.h"
+#include "runtime/nsa_file.h"
 #include "runtime/selected_plan.h"
 #include "runtime/selected_file.h"
 #include "templates/reference/numeric.h"
@@ -34,10 +37,15 @@ Result<OperatorInput> selected_input(const std::string& path) {
 
 Result<const Operator*> operator_by_short_name(std::string_view name) {
   if (name == "selected") return &selected_attention_operator();
+  if (name == "nsa") return &native_sparse_attention_operator();
   return find_operator(name);
 }
 
-Result<OperatorInput> read_operator_input(const Operator&, const std::string& path) { return selected_input(path); }
+Result<OperatorInput> read_operator_input(const Operator& op, const std::string& path) {
+  if (&op == &selected_attention_operator()) return selected_input(path);
+  if (&op == &native_sparse_attention_operator()) return read_nsa_input(path);
+  return make_error(ErrorKind::kUnsupported, {.given = fmt::format("an input file of {}", op.name()), .supported = "selected, nsa"});
+}
 
 Result<void> write_operator_output(const OperatorInput& input, std::span<const TensorView> tensors, const std::string& path,
                                    const std::map<std::string, std::string>& metadata) {

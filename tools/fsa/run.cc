@@ -114,12 +114,12 @@ void add_run(CLI::App& app, Invocation& invocation) {
       {{"Run on the CPU and compare with the float64 oracle",
         "fsa run --device cpu --input in.safetensors --output out.safetensors --check"},
        {"Time 50 runs on the first GPU", "fsa run --device cuda:0 --input in.safetensors --output out.safetensors --repeat 50"}});
-  command->add_option("--op", flags->op, "Operator: selected")->capture_default_str();
+  command->add_option("--op", flags->op, "Operator: selected, or nsa for the whole of Native Sparse Attention")->capture_default_str();
   command->add_option("--device", flags->device, "cpu, cuda or cuda:N")->capture_default_str();
   command
-      ->add_option("--input", flags->input, "Safetensors file with q, k, v, block_indices, cu_q, cu_k and the metadata block_size, scale")
+      ->add_option("--input", flags->input, "Safetensors file with the operator's inputs, by name (README: Files in and out)")
       ->required();
-  command->add_option("--output", flags->output, "Safetensors file to write o_sel and lse_sel to")->required();
+  command->add_option("--output", flags->output, "Safetensors file to write the outputs to")->required();
   command->add_flag("--check", flags->check, "Compare with the float64 oracle; a wrong result is not written and ends with 5");
   command->add_option("--repeat", flags->repeat, "Time so many further runs")->check(CLI::Range(0, 1000000));
   command->callback([&invocation, flags] { invocation.action = [&invocation, flags] { return run_operator(invocation.flags, *flags); }; });

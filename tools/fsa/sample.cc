@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "runtime/nsa_file.h"
 #include "runtime/selected_file.h"
 #include "templates/reference/random_problem.h"
 #include "tools/fsa/command.h"
@@ -24,11 +25,28 @@ Result<SelectedProblem> kernel_problem(const Json& json) {
   return p;
 }
 
+Result<Outcome> write_nsa_sample(const SampleFlags& flags, const NamedProblem& named) {
+  FSA_RETURN_IF_ERROR(named.op->check(named.problem, Target{}));
+  FSA_ASSIGN_OR_RETURN(auto tensors, named.op->random_inputs(named.problem, flags.seed));
+  const OperatorInput input{.op = named.op, .problem = named.problem, .tensors = std::move(tensors)};
+  FSA_RETURN_IF_ERROR(write_nsa_input(flags.output, input));
+  Outcome outcome{{{"output", flags.output}}, flags.output + ":"};
+  const auto specs = named.op->external_specs(named.problem);
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    if (specs[i].access != Access::kRead) continue;
+    outcome.json[specs[i].name] = input.tensors[i].view().describe();
+    outcome.text += fmt::format(" {} {}", specs[i].name, input.tensors[i].view().describe());
+  }
+  outcome.text += "\n";
+  return outcome;
+}
+
 Result<Outcome> write_sample(const SampleFlags& flags) {
   FSA_ASSIGN_OR_RETURN(const auto problems, flags.shape.problems());
   if (problems.size() != 1)
     return make_error(ErrorKind::kInvalidArgument,
                       {.given = fmt::format("{} shapes for one output file", problems.size()), .supported = "one preset and one --seqlen"});
+  if (problems[0].op == &native_sparse_attention_operator()) return write_nsa_sample(flags, problems[0]);
   FSA_ASSIGN_OR_RETURN(const SelectedProblem problem, kernel_problem(problems[0].problem));
   reference::InputOptions options;
   options.seed = flags.seed;

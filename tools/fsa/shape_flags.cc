@@ -35,7 +35,7 @@ Result<std::vector<NamedProblem>> problem_of_file(const Operator& op, const std:
 }  // namespace
 
 void ShapeFlags::add_to(CLI::App& command) {
-  command.add_option("--op", op, "Operator: selected")->capture_default_str();
+  command.add_option("--op", op, "Operator: selected, or nsa for the whole of Native Sparse Attention")->capture_default_str();
   command.add_option("--preset", presets, preset_help());
   command.add_option("--heads-q", heads_q, "Query heads (in place of a preset)")->check(CLI::PositiveNumber);
   command.add_option("--heads-kv", heads_kv, "Key/value heads")->capture_default_str()->check(CLI::PositiveNumber);
@@ -47,7 +47,35 @@ void ShapeFlags::add_to(CLI::App& command) {
   command.add_option("--num-seqs", num_seqs, "Sequences packed together")->capture_default_str()->check(CLI::PositiveNumber);
   command.add_option("--block-size", block_size, "Keys per selected block")->capture_default_str()->check(CLI::PositiveNumber);
   command.add_option("--topk", topk, "Blocks selected per query")->capture_default_str()->check(CLI::PositiveNumber);
+  command.add_option("--kernel-size", kernel_size, "Tokens per compressed key (nsa)")->capture_default_str()->check(CLI::PositiveNumber);
+  command.add_option("--stride", stride, "Tokens between compressed keys (nsa)")->capture_default_str()->check(CLI::PositiveNumber);
+  command.add_option("--init-blocks", init_blocks, "First blocks that every query selects (nsa)")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command.add_option("--local-blocks", local_blocks, "Latest blocks that every query selects (nsa)")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command.add_option("--window", window, "Keys of the sliding window (nsa)")->capture_default_str()->check(CLI::PositiveNumber);
+  command.add_option("--compression", compression, "none (compressed keys are inputs), mean, weighted or linear (nsa)")->capture_default_str();
   command.add_option("--dtype", dtype, "bf16, f16, or f32 (CPU only)")->capture_default_str();
+}
+
+SelectedAttentionProblem ShapeFlags::selected_problem(const ModelPreset& model, std::int64_t length, DType element) const {
+  SelectedAttentionProblem p = preset_problem(model, length * num_seqs);
+  p.dtype = element;
+  if (head_dim_v > 0) p.head_dim_v = head_dim_v;
+  p.block_size = block_size;
+  p.topk = topk;
+  p.num_seqs = num_seqs;
+  if (queries > 0) p.total_q = queries * num_seqs;
+  return p;
+}
+
+Result<Json> ShapeFlags::problem_of(const Operator& named_op, const SelectedAttentionProblem& p) const {
+  if (&named_op == &selected_attention_operator()) return to_problem_json(p);
+  Json problem{{"dtype", to_string(p.dtype)},  {"head_dim", p.head_dim},     {"head_dim_v", p.head_dim_v},   {"heads_q", p.heads_q},
+               {"heads_kv", p.heads_kv},       {"kernel_size", kernel_size}, {"stride", stride},             {"block_size", p.block_size},
+               {"topk", p.topk},               {"init_blocks", init_blocks}, {"local_blocks", local_blocks}, {"window", window},
+               {"compression", compression},   {"num_seqs", p.num_seqs},     {"total_q", p.total_q},         {"total_k", p.total_k}};
+  const std::int64_t length = p.num_seqs > 0 ? p.total_k / p.num_seqs : 0;
+  if (compression == "none") problem["total_c"] = length >= kernel_size ? ((length - kernel_size) / stride + 1) * p.num_seqs : 0;
+  return named_op.from_public(problem);
 }
 
 Result<std::vector<NamedProblem>> ShapeFlags::problems() const {
@@ -66,16 +94,10 @@ Result<std::vector<NamedProblem>> ShapeFlags::problems() const {
   std::vector<NamedProblem> problems;
   for (const ModelPreset& model : models) {
     for (const std::int64_t length : lengths) {
-      SelectedAttentionProblem p = preset_problem(model, length * num_seqs);
-      p.dtype = element;
-      if (head_dim_v > 0) p.head_dim_v = head_dim_v;
-      p.block_size = block_size;
-      p.topk = topk;
-      p.num_seqs = num_seqs;
-      if (queries > 0) p.total_q = queries * num_seqs;
+      const SelectedAttentionProblem p = selected_problem(model, length, element);
       const std::string model_name =
           model.name.empty() ? fmt::format("{}/{}x{}", p.heads_q, p.heads_kv, p.head_dim) : std::string(model.name);
-      FSA_ASSIGN_OR_RETURN(Json problem, to_problem_json(p));
+      FSA_ASSIGN_OR_RETURN(Json problem, problem_of(*named_op, p));
       problems.push_back({fmt::format("{} {}", model_name, format_count(length)), named_op, std::move(problem)});
     }
   }

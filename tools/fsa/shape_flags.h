@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "fsa/base/result.h"
+#include "fsa/selected_attention.h"
 #include "runtime/operator.h"
+#include "runtime/presets.h"
 
 namespace fsa::cli {
 
@@ -26,12 +28,17 @@ struct ShapeFlags {
   std::string input;                                              ///< a safetensors file whose sizes to take
   int heads_q = 0, heads_kv = 1, head_dim = 128, head_dim_v = 0;  ///< without a preset; 0: see the flags' help
   int block_size = 64, topk = 16, num_seqs = 1;
+  int kernel_size = 32, stride = 16, init_blocks = 1, local_blocks = 2, window = 512;  ///< --op nsa
+  std::string compression = "none";                                                      ///< --op nsa
   std::int64_t queries = 0;  ///< per sequence; 0: all of its tokens
 
   /// Registers the flags on a subcommand.
   void add_to(CLI::App& command);
   /// Every combination of preset and sequence length.
   Result<std::vector<NamedProblem>> problems() const;
+  /// The sizes that operators have in common.
+  SelectedAttentionProblem selected_problem(const ModelPreset& model, std::int64_t length, DType element) const;
+  Result<Json> problem_of(const Operator& named_op, const SelectedAttentionProblem& p) const;
   /// True when the user named any shape.
   bool given() const { return !presets.empty() || !input.empty() || heads_q > 0; }
 };
