@@ -18,7 +18,9 @@ struct CpuConfig {
 /// The packing and the microkernel take the compressed keys for blocks of `keys`; there are no values.
 constexpr cpu::TileShape tile_shape(const Shape& s, const CpuConfig& c) {
   return {{.element = s.element, .head_dim = s.head_dim, .head_dim_v = s.head_dim, .group = s.group, .block_size = c.keys, .topk = s.topk},
-          c.math, c.mr, c.nr};
+          c.math,
+          c.mr,
+          c.nr};
 }
 
 constexpr int query_stride(const cpu::TileShape& t) { return cpu::round_up(cpu::key_words(t), cpu::kLanes); }

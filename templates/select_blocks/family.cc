@@ -19,8 +19,7 @@ const std::vector<EnumName>& element_names() {
 }
 
 Result<void> unsupported(std::string given, std::string supported, std::string remedy = {}) {
-  return make_error(ErrorKind::kUnsupported,
-                    {.given = std::move(given), .supported = std::move(supported), .remedy = std::move(remedy)});
+  return make_error(ErrorKind::kUnsupported, {.given = std::move(given), .supported = std::move(supported), .remedy = std::move(remedy)});
 }
 
 Result<void> check_dims(const Problem& p) {
