@@ -232,7 +232,14 @@ class Run {
   }
 
   FSA_INLINE static float band(const float* sums) {
+    constexpr int kUnrolled = 16;  // the usual bands: weights are constants
     float sum = 0;
+    if (shape().band() <= kUnrolled) {
+      FSA_UNROLL
+      for (int o = 0; o < kUnrolled; ++o)
+        if (o < shape().band()) sum = __builtin_fmaf(static_cast<float>(shape().weight(o)), sums[o], sum);
+      return sum;
+    }
 #pragma clang loop unroll(disable) vectorize(disable)
     for (int o = 0; o < shape().band(); ++o) sum = __builtin_fmaf(static_cast<float>(shape().weight(o)), sums[o], sum);
     return sum;
