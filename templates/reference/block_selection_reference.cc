@@ -164,7 +164,8 @@ double relative_difference(double a, double b) {
 }
 
 std::string describe_row(SelectionRow row, std::span<const std::int32_t> blocks, std::span<const std::int32_t> expected) {
-  return fmt::format("token {}, kv head {}: [{}] instead of [{}]", row.token, row.kv_head, fmt::join(blocks, " "), fmt::join(expected, " "));
+  return fmt::format("token {}, kv head {}: [{}] instead of [{}]", row.token, row.kv_head, fmt::join(blocks, " "),
+                     fmt::join(expected, " "));
 }
 
 }  // namespace
@@ -202,8 +203,8 @@ std::vector<SelectionRow> sample_selection_rows(std::int64_t total_q, std::int64
   for (std::int64_t i = 0; i < taken; ++i) {
     const std::int64_t at =
         taken == all ? i
-        : taken > 1 ? static_cast<std::int64_t>(static_cast<double>(i) * static_cast<double>(all - 1) / static_cast<double>(taken - 1))
-                    : all - 1;
+        : taken > 1  ? static_cast<std::int64_t>(static_cast<double>(i) * static_cast<double>(all - 1) / static_cast<double>(taken - 1))
+                     : all - 1;
     rows.push_back({.token = at % total_q, .kv_head = at / total_q});
   }
   return rows;
@@ -224,7 +225,8 @@ std::vector<std::int32_t> choose_blocks(std::span<const double> scores, const Se
 }
 
 std::string SelectionComparison::describe() const {
-  return fmt::format("{} rows, {} near tie{}, {} wrong{}{}", rows, exchanged, exchanged == 1 ? "" : "s", wrong, wrong > 0 ? ": " : "", first_wrong);
+  return fmt::format("{} rows, {} near tie{}, {} wrong{}{}", rows, exchanged, exchanged == 1 ? "" : "s", wrong, wrong > 0 ? ": " : "",
+                     first_wrong);
 }
 
 double selection_difference(std::span<const std::int32_t> blocks, std::span<const double> scores, const SelectionRule& rule) {
@@ -240,13 +242,14 @@ double selection_difference(std::span<const std::int32_t> blocks, std::span<cons
   return worst;
 }
 
-SelectionComparison compare_selection(const TensorView& block_indices, std::span<const SelectionRow> rows, std::span<const RowScores> scores,
-                                      const SelectionRule& rule) {
+SelectionComparison compare_selection(const TensorView& block_indices, std::span<const SelectionRow> rows,
+                                      std::span<const RowScores> scores, const SelectionRule& rule) {
   SelectionComparison result{.rows = std::ssize(rows)};
   const auto all = ints(block_indices);
   const std::int64_t total_q = block_indices.shape[1], topk = block_indices.shape[2];
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto blocks = all.subspan(static_cast<std::size_t>((rows[i].kv_head * total_q + rows[i].token) * topk), static_cast<std::size_t>(topk));
+    const auto blocks =
+        all.subspan(static_cast<std::size_t>((rows[i].kv_head * total_q + rows[i].token) * topk), static_cast<std::size_t>(topk));
     const auto expected = choose_blocks(scores[i].blocks, rule);
     if (std::equal(blocks.begin(), blocks.end(), expected.begin(), expected.end())) continue;
     const double difference = selection_difference(blocks, scores[i].blocks, rule);

@@ -89,7 +89,7 @@ struct SelectionComparison {
 double selection_difference(std::span<const std::int32_t> blocks, std::span<const double> scores, const SelectionRule& rule);
 
 /// Compares the given rows of block_indices i32 [Hkv, Tq, T], contiguous, with the oracle's on their scores.
-SelectionComparison compare_selection(const TensorView& block_indices, std::span<const SelectionRow> rows, std::span<const RowScores> scores,
-                                      const SelectionRule& rule);
+SelectionComparison compare_selection(const TensorView& block_indices, std::span<const SelectionRow> rows,
+                                      std::span<const RowScores> scores, const SelectionRule& rule);
 
 }  // namespace fsa::reference

@@ -51,28 +51,43 @@ std::string fit_reason(const Shape& s, const Config& c, const Target& target) {
   return {};
 }
 
+/// From 8 warps of 32 x 32 tiles to fewer queries and narrower tiles; the last fits every problem on every target.
+constexpr Config kPreferred[] = {{.tokens = 64, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 2},
+                                 {.tokens = 64, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 1},
+                                 {.tokens = 32, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 2},
+                                 {.tokens = 32, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 1},
+                                 {.tokens = 32, .keys = 64, .warps_m = 2, .warps_n = 2, .k_buffers = 1},
+                                 {.tokens = 16, .keys = 256, .warps_m = 1, .warps_n = 8, .k_buffers = 1},
+                                 {.tokens = 16, .keys = 128, .warps_m = 1, .warps_n = 4, .k_buffers = 1},
+                                 {.tokens = 16, .keys = 64, .warps_m = 1, .warps_n = 4, .k_buffers = 1},
+                                 {.tokens = 16, .keys = 32, .warps_m = 1, .warps_n = 2, .k_buffers = 1}};
+
+/// Fewer queries per thread block where sequences have few, or where the blocks would leave multiprocessors without one.
+int most_tokens(const Problem& p) {
+  constexpr std::int64_t kManyBlocks = 128;
+  const std::int64_t mean = p.num_seqs > 0 ? (p.total_q + p.num_seqs - 1) / p.num_seqs : 0;
+  int tokens = 64;
+  while (tokens > 16 && (mean <= tokens / 2 || p.total_q / tokens * p.heads_kv < kManyBlocks)) tokens /= 2;
+  return tokens;
+}
+
 }  // namespace
 
 const FieldTable<Config>& Cuda::config_fields() {
-  static const FieldTable<Config> fields{{"tokens", &Config::tokens},       {"keys", &Config::keys},
-                                         {"warps_m", &Config::warps_m},     {"warps_n", &Config::warps_n},
-                                         {"q_buffers", &Config::q_buffers}, {"k_buffers", &Config::k_buffers},
-                                         {"blocks", &Config::blocks}};
+  static const FieldTable<Config> fields{
+      {"tokens", &Config::tokens},       {"keys", &Config::keys},           {"warps_m", &Config::warps_m}, {"warps_n", &Config::warps_n},
+      {"q_buffers", &Config::q_buffers}, {"k_buffers", &Config::k_buffers}, {"blocks", &Config::blocks}};
   return fields;
 }
 
-/// The first that fits, of those with the most products per byte loaded: 8 warps of 32 x 32 tiles, then of 16 x 32, then
-/// fewer queries; a group whose queries do not fit even so is read again at every step.
+/// The first that fits, of those with the most products per byte loaded; a group whose queries do not fit even so is read
+/// again at every step.
 Config Cuda::default_config(const Problem& p, const Target& target) {
-  constexpr Config kPreferred[] = {
-      {.tokens = 64, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 2}, {.tokens = 64, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 1},
-      {.tokens = 32, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 2}, {.tokens = 32, .keys = 128, .warps_m = 2, .warps_n = 4, .k_buffers = 1},
-      {.tokens = 32, .keys = 64, .warps_m = 2, .warps_n = 2, .k_buffers = 1},  {.tokens = 16, .keys = 128, .warps_m = 1, .warps_n = 4, .k_buffers = 1},
-      {.tokens = 16, .keys = 64, .warps_m = 1, .warps_n = 4, .k_buffers = 1},  {.tokens = 16, .keys = 32, .warps_m = 1, .warps_n = 2, .k_buffers = 1}};
+  const int most = most_tokens(p);
   for (const int q_buffers : {p.group, 2})
     for (Config c : kPreferred) {
       c.q_buffers = q_buffers;
-      if (invalid_reason(p, c, target).empty()) return c;
+      if (c.tokens <= most && invalid_reason(p, c, target).empty()) return c;
     }
   return {.tokens = 16, .keys = 32, .warps_m = 1, .warps_n = 2, .q_buffers = std::min(2, p.group), .k_buffers = 1, .blocks = 1};
 }

@@ -124,7 +124,9 @@ class Run {
   FSA_INLINE int position(int token) const { return s_.position(first_ + token); }
   FSA_INLINE int visible(int token) const { return shape().visible_keys(position(token), len_c_); }
   /// Sums of the tile's keys for a token; what blocks still need of the keys before lies before them.
-  FSA_INLINE float* sums(int token) const { return sums_ + static_cast<long>(token) * sums_stride(shape(), config()) + sums_before(shape(), config()); }
+  FSA_INLINE float* sums(int token) const {
+    return sums_ + static_cast<long>(token) * sums_stride(shape(), config()) + sums_before(shape(), config());
+  }
 
   FSA_INLINE void clear() {
     for (int token = 0; token < tokens_; ++token) counts_[token] = 0;
@@ -230,7 +232,14 @@ class Run {
   }
 
   FSA_INLINE static float band(const float* sums) {
+    constexpr int kUnrolled = 16;  // the usual bands: weights are constants
     float sum = 0;
+    if (shape().band() <= kUnrolled) {
+      FSA_UNROLL
+      for (int o = 0; o < kUnrolled; ++o)
+        if (o < shape().band()) sum = __builtin_fmaf(static_cast<float>(shape().weight(o)), sums[o], sum);
+      return sum;
+    }
 #pragma clang loop unroll(disable) vectorize(disable)
     for (int o = 0; o < shape().band(); ++o) sum = __builtin_fmaf(static_cast<float>(shape().weight(o)), sums[o], sum);
     return sum;
@@ -265,9 +274,9 @@ extern "C" void kernel_entry(const Params* params, long item, void* memory) {
   const int runs = cpu::ceil_div(p.total_q, config().tokens);
   const int head = static_cast<int>(item % p.heads_kv), begin = (runs - 1 - static_cast<int>(item / p.heads_kv)) * config().tokens;
   const int end = p.total_q - begin < config().tokens ? p.total_q : begin + config().tokens;
-  cpu::for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, begin, end, [&](const Sequence& s, int first, int last) FSA_INLINE_LAMBDA {
-    Run(p, static_cast<float*>(memory), head, s, first, last).select();
-  });
+  cpu::for_sequences(p.cu_q, p.cu_k, p.num_seqs, p.total_q, p.total_k, begin, end,
+                     [&](const Sequence& s, int first, int last)
+                         FSA_INLINE_LAMBDA { Run(p, static_cast<float*>(memory), head, s, first, last).select(); });
 }
 
 }  // namespace fsa::select_blocks

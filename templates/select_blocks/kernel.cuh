@@ -190,7 +190,7 @@ class Operands {
   const Queries& queries_;
   const Extent& extent_;
   unsigned q_tiles_, k_tiles_;
-  int buffer_ = T::kQBuffers - 1;                            // of the head opened last
+  int buffer_ = T::kQBuffers - 1;                        // of the head opened last
   int next_step_ = 0, next_head_ = 0, next_buffer_ = 0;  // of the copy to start next
 };
 
@@ -203,8 +203,7 @@ struct Keys {
 #pragma unroll
     for (int d = 0; d < T::kDepth; ++d)
 #pragma unroll
-      for (int n = 0; n < T::kKeyTiles / 2; ++n)
-        cuda::load_matrices(words[d][n], T::Tile::advance(tile, 2 * d) + n * 16 * T::Tile::kPitch);
+      for (int n = 0; n < T::kKeyTiles / 2; ++n) cuda::load_matrices(words[d][n], T::Tile::advance(tile, 2 * d) + n * 16 * T::Tile::kPitch);
   }
 };
 
@@ -258,8 +257,7 @@ FSA_DEVICE void add_exponentials(Sums<T>& sum, const Sums<T>& s, const float (&l
 #pragma unroll
     for (int n = 0; n < T::kKeyTiles; ++n)
 #pragma unroll
-      for (int e = 0; e < 4; ++e)
-        sum[r][n][e] += cuda::exp2_fast(fmaf(fmaf(s[r][n][e], scale, -lse[r][e / 2]), cuda::kLog2E, kScoreShift));
+      for (int e = 0; e < 4; ++e) sum[r][n][e] += cuda::exp2_fast(fmaf(fmaf(s[r][n][e], scale, -lse[r][e / 2]), cuda::kLog2E, kScoreShift));
 }
 
 /// The sums of the latest keys [ring, tokens + 4], key by key. Key i of the sequence lies at place (i + halo) % ring;
@@ -516,7 +514,8 @@ FSA_DEVICE void run(const Params& p) {
         if (h > 0) operands.advance();
         if (!sees) continue;
         float lse[T::kRowTiles][2];
-        load_lse<T>(lse, p.lse + (static_cast<long long>(queries.head) * T::kGroup + h) * p.total_q + queries.first_token, row, queries.tokens);
+        load_lse<T>(lse, p.lse + (static_cast<long long>(queries.head) * T::kGroup + h) * p.total_q + queries.first_token, row,
+                    queries.tokens);
         Sums<T> s;
         score<T>(s, keys, operands.queries(h) + q_offset);
         add_exponentials<T>(sum, s, lse, p.scale);

@@ -15,7 +15,7 @@ struct Params {
   int* block_indices;  // [Hkv, Tq, T], sequence-local, ascending, -1 last
   RowStrides q_stride, ck_stride;
   int total_q, total_k, total_c, num_seqs, heads_kv;
-  float scale;         // softmax scale
+  float scale;  // softmax scale
 };
 
 }  // namespace fsa::select_blocks

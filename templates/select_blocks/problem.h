@@ -28,9 +28,7 @@ struct Problem {
   float scale = 0;                   ///< softmax scale; the natural choice is 1/sqrt(D)
 
   bool operator==(const Problem&) const = default;
-  Shape shape() const {
-    return {element, head_dim, group, kernel_size, stride, block_size, topk, init_blocks, local_blocks};
-  }
+  Shape shape() const { return {element, head_dim, group, kernel_size, stride, block_size, topk, init_blocks, local_blocks}; }
 };
 
 const FieldTable<Problem>& problem_fields();

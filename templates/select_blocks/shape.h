@@ -33,9 +33,7 @@ struct Shape {
   /// Compressed keys before a tile of `keys` that blocks finished by the tile still need.
   FSA_HOST_DEVICE constexpr int halo(int keys) const { return span() - 1 + (keys % keys_per_block() == 0 ? 0 : keys_per_block() - 1); }
   /// Most blocks that a tile of `keys` finishes.
-  FSA_HOST_DEVICE constexpr int blocks_per_tile(int keys) const {
-    return keys / keys_per_block() + (keys % keys_per_block() == 0 ? 0 : 1);
-  }
+  FSA_HOST_DEVICE constexpr int blocks_per_tile(int keys) const { return keys / keys_per_block() + (keys % keys_per_block() == 0 ? 0 : 1); }
 
   FSA_HOST_DEVICE constexpr int forced() const { return init_blocks + local_blocks; }
   /// True where more blocks are forced than there are slots: they compete, and no other block has a chance.

@@ -125,8 +125,9 @@ Problem problem(Element element, int d, int group, int kernel_size, int stride, 
 
 SelectBlocksCase one_sequence(Problem p, int tokens) {
   const char* element = p.element == kB ? "bf16" : p.element == kH ? "f16" : "f32";
-  return {.name = std::string(element) + "_d" + std::to_string(p.head_dim) + "_g" + std::to_string(p.group) + "_l" + std::to_string(p.kernel_size) +
-                  "_s" + std::to_string(p.stride) + "_block" + std::to_string(p.block_size) + "_top" + std::to_string(p.topk),
+  return {.name = std::string(element) + "_d" + std::to_string(p.head_dim) + "_g" + std::to_string(p.group) + "_l" +
+                  std::to_string(p.kernel_size) + "_s" + std::to_string(p.stride) + "_block" + std::to_string(p.block_size) + "_top" +
+                  std::to_string(p.topk),
           .problem = p,
           .lens_q = {tokens}};
 }
@@ -172,35 +173,30 @@ void PrintTo(const SelectBlocksCase& c, std::ostream* out) { *out << c.name; }
 namespace select_blocks_cases {
 
 std::vector<SelectBlocksCase> shapes() {
-  return {one_sequence(problem(kB, 128, 4, 32, 16, 64, 4, 2), 900),
-          one_sequence(problem(kB, 128, 1, 32, 16, 64, 16), 1500),
-          one_sequence(problem(kB, 64, 16, 32, 16, 64, 5), 700),
-          one_sequence(problem(kH, 96, 3, 32, 16, 32, 6, 2), 500),
-          one_sequence(problem(kH, 72, 5, 48, 16, 48, 3), 450),
-          one_sequence(problem(kB, 192, 2, 64, 32, 64, 4), 600),
-          one_sequence(problem(kB, 256, 4, 32, 16, 128, 3), 700),
-          one_sequence(problem(kB, 16, 4, 16, 16, 16, 8), 900),
-          one_sequence(problem(kB, 32, 2, 1, 1, 16, 5), 300),
-          one_sequence(problem(kH, 32, 1, 256, 1, 16, 7), 700),
-          one_sequence(problem(kB, 32, 3, 256, 16, 16, 64), 1800),
-          one_sequence(problem(kB, 24, 2, 128, 128, 128, 4), 3000),
-          one_sequence(problem(kH, 64, 1, 128, 2, 128, 3), 900),
-          one_sequence(problem(kB, 40, 2, 80, 5, 80, 4), 900),
-          one_sequence(problem(kB, 64, 40, 32, 16, 64, 4), 400),
-          one_sequence(problem(kF, 128, 4, 32, 16, 64, 4, 2), 500),
-          one_sequence(problem(kF, 72, 1, 16, 8, 16, 16), 500),
-          one_sequence(problem(kF, 16, 3, 96, 32, 32, 4), 500)};
+  return {one_sequence(problem(kB, 128, 4, 32, 16, 64, 4, 2), 900), one_sequence(problem(kB, 128, 1, 32, 16, 64, 16), 1500),
+          one_sequence(problem(kB, 64, 16, 32, 16, 64, 5), 700),    one_sequence(problem(kH, 96, 3, 32, 16, 32, 6, 2), 500),
+          one_sequence(problem(kH, 72, 5, 48, 16, 48, 3), 450),     one_sequence(problem(kB, 192, 2, 64, 32, 64, 4), 600),
+          one_sequence(problem(kB, 256, 4, 32, 16, 128, 3), 700),   one_sequence(problem(kB, 16, 4, 16, 16, 16, 8), 900),
+          one_sequence(problem(kB, 32, 2, 1, 1, 16, 5), 300),       one_sequence(problem(kH, 32, 1, 256, 1, 16, 7), 700),
+          one_sequence(problem(kB, 32, 3, 256, 16, 16, 64), 1800),  one_sequence(problem(kB, 24, 2, 128, 128, 128, 4), 3000),
+          one_sequence(problem(kH, 64, 1, 128, 2, 128, 3), 900),    one_sequence(problem(kB, 40, 2, 80, 5, 80, 4), 900),
+          one_sequence(problem(kB, 64, 40, 32, 16, 64, 4), 400),    one_sequence(problem(kF, 128, 4, 32, 16, 64, 4, 2), 500),
+          one_sequence(problem(kF, 72, 1, 16, 8, 16, 16), 500),     one_sequence(problem(kF, 16, 3, 96, 32, 32, 4), 500)};
 }
 
 std::vector<SelectBlocksCase> sequences() {
   const Problem p = problem(kB, 64, 4, 32, 16, 64, 4), small = problem(kH, 32, 3, 16, 8, 16, 4, 2);
   return {{.name = "varlen_with_empty_sequences", .problem = small, .lens_q = {0, 100, 0, 1, 37, 0, 200, 3, 0}},
           {.name = "query_suffixes", .problem = p, .lens_q = {17, 1, 100, 0, 64}, .lens_k = {700, 1000, 1100, 300, 64}},
-          {.name = "decode", .problem = small, .lens_q = std::vector<int>(40, 1), .lens_k = [] {
-             std::vector<int> lens;
-             for (int i = 0; i < 40; ++i) lens.push_back(1 + i * 25);
-             return lens;
-           }()},
+          {.name = "decode",
+           .problem = small,
+           .lens_q = std::vector<int>(40, 1),
+           .lens_k =
+               [] {
+                 std::vector<int> lens;
+                 for (int i = 0; i < 40; ++i) lens.push_back(1 + i * 25);
+                 return lens;
+               }()},
           {.name = "single_tokens", .problem = small, .lens_q = std::vector<int>(50, 1)},
           {.name = "shorter_than_a_compressed_key", .problem = p, .lens_q = {31, 20, 5}},
           {.name = "more_queries_than_keys", .problem = small, .lens_q = {100, 20, 30}, .lens_k = {60, 20, 0}},
@@ -233,33 +229,37 @@ std::vector<SelectBlocksCase> rules() {
 std::vector<SelectBlocksCase> values() {
   const Problem p = problem(kB, 64, 4, 32, 16, 64, 6), small = problem(kH, 32, 3, 16, 8, 16, 8, 2);
   const std::vector<int> suffix{70, 0, 40}, keys{1200, 500, 700};
-  return {{.name = "all_scores_tie", .problem = p, .lens_q = {200}, .lens_k = {2500}, .change = zero_queries},
-          {.name = "all_scores_tie_f16", .problem = small, .lens_q = {600}, .change = zero_queries},
-          {.name = "logits_of_a_thousand", .problem = p, .lens_q = suffix, .lens_k = keys, .gain = 16},
-          {.name = "tiny_logits", .problem = p, .lens_q = suffix, .lens_k = keys, .gain = 0.01},
-          {.name = "rows_that_see_nothing", .problem = p, .lens_q = suffix, .lens_k = keys, .after_lse = blind_rows},
-          {.name = "nan_in_unseen_keys",
-           .problem = p,
-           .lens_q = suffix,
-           .lens_k = keys,
-           .spare_keys = 70,
-           .change = [](auto& in) { spoil_unseen_keys(in, kNaN); }},
-          {.name = "nan_in_the_newest_key", .problem = small, .lens_q = {300, 200}, .after_lse = [](auto& in) { spoil_newest_keys(in, kNaN); }},
-          {.name = "infinity_in_the_newest_key", .problem = p, .lens_q = {500}, .after_lse = [](auto& in) { spoil_newest_keys(in, kInfinity); }},
-          {.name = "f32_nan_in_the_newest_key",
-           .problem = problem(kF, 64, 2, 32, 16, 16, 8),
-           .lens_q = {300},
-           .after_lse = [](auto& in) { spoil_newest_keys(in, kNaN); }},
-          {.name = "scale_of_one",
-           .problem =
-               [&] {
-                 Problem one = p;
-                 one.scale = 1;
-                 return one;
-               }(),
-           .lens_q = suffix,
-           .lens_k = keys,
-           .gain = 0.5}};
+  return {
+      {.name = "all_scores_tie", .problem = p, .lens_q = {200}, .lens_k = {2500}, .change = zero_queries},
+      {.name = "all_scores_tie_f16", .problem = small, .lens_q = {600}, .change = zero_queries},
+      {.name = "logits_of_a_thousand", .problem = p, .lens_q = suffix, .lens_k = keys, .gain = 16},
+      {.name = "tiny_logits", .problem = p, .lens_q = suffix, .lens_k = keys, .gain = 0.01},
+      {.name = "rows_that_see_nothing", .problem = p, .lens_q = suffix, .lens_k = keys, .after_lse = blind_rows},
+      {.name = "nan_in_unseen_keys",
+       .problem = p,
+       .lens_q = suffix,
+       .lens_k = keys,
+       .spare_keys = 70,
+       .change = [](auto& in) { spoil_unseen_keys(in, kNaN); }},
+      {.name = "nan_in_the_newest_key", .problem = small, .lens_q = {300, 200}, .after_lse = [](auto& in) { spoil_newest_keys(in, kNaN); }},
+      {.name = "infinity_in_the_newest_key",
+       .problem = p,
+       .lens_q = {500},
+       .after_lse = [](auto& in) { spoil_newest_keys(in, kInfinity); }},
+      {.name = "f32_nan_in_the_newest_key",
+       .problem = problem(kF, 64, 2, 32, 16, 16, 8),
+       .lens_q = {300},
+       .after_lse = [](auto& in) { spoil_newest_keys(in, kNaN); }},
+      {.name = "scale_of_one",
+       .problem =
+           [&] {
+             Problem one = p;
+             one.scale = 1;
+             return one;
+           }(),
+       .lens_q = suffix,
+       .lens_k = keys,
+       .gain = 0.5}};
 }
 
 std::vector<SelectBlocksCase> layouts() {
@@ -267,7 +267,8 @@ std::vector<SelectBlocksCase> layouts() {
   for (const auto& [name, layout] : {std::pair{"gaps_between_rows", Layout::kPadded},
                                      {"heads_outside_tokens", Layout::kHeadMajor},
                                      {"offsets_past_2_to_the_31", Layout::kFar}})
-    list.push_back({.name = name, .problem = problem(kB, 72, 3, 32, 16, 32, 4, 2), .lens_q = {70, 30}, .lens_k = {370, 190}, .layout = layout});
+    list.push_back(
+        {.name = name, .problem = problem(kB, 72, 3, 32, 16, 32, 4, 2), .lens_q = {70, 30}, .lens_k = {370, 190}, .layout = layout});
   return list;
 }
 

@@ -14,8 +14,8 @@ namespace fsa::test {
 /// Inputs in host memory, owned, and the rows that are compared.
 struct SelectBlocksInputs {
   select_blocks::Problem problem;
-  std::vector<std::byte> q, ck;           ///< element [Tq, Hq, D], [Tc, Hkv, D]
-  std::vector<float> lse;                 ///< [Hq, Tq]
+  std::vector<std::byte> q, ck;  ///< element [Tq, Hq, D], [Tc, Hkv, D]
+  std::vector<float> lse;        ///< [Hq, Tq]
   std::vector<std::int32_t> cu_q, cu_k, cu_c;
   std::vector<reference::SelectionRow> rows;
 
@@ -30,10 +30,10 @@ struct SelectBlocksCase {
   std::vector<int> lens_q, lens_k;      ///< of each sequence; no lens_k: lens_q
   double gain = 1;                      ///< standard deviation of q and ck
   Layout layout = Layout::kPacked;
-  std::int64_t sampled_rows = 0;                             ///< compare that many rows, and estimate the LSEs; 0: all, exactly
-  int spare_keys = 0;                                        ///< rows of ck that belong to no sequence
-  std::function<void(SelectBlocksInputs&)> change = {};      ///< applied to the random inputs, before the LSEs are made
-  std::function<void(SelectBlocksInputs&)> after_lse = {};   ///< applied at the end
+  std::int64_t sampled_rows = 0;                            ///< compare that many rows, and estimate the LSEs; 0: all, exactly
+  int spare_keys = 0;                                       ///< rows of ck that belong to no sequence
+  std::function<void(SelectBlocksInputs&)> change = {};     ///< applied to the random inputs, before the LSEs are made
+  std::function<void(SelectBlocksInputs&)> after_lse = {};  ///< applied at the end
 
   SelectBlocksInputs make() const;
 };

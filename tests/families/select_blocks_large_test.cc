@@ -34,7 +34,8 @@ class HostileSelectBlocks : public testing::TestWithParam<HostileSums> {};
 
 TEST_P(HostileSelectBlocks, FaultsNothing) {
   FSA_LAB_OR_SKIP(lab);
-  SelectBlocksCase description{.name = "hostile", .problem = {.head_dim = 64, .group = 2, .topk = 4, .heads_kv = 2}, .lens_q = {200, 100, 100}};
+  SelectBlocksCase description{
+      .name = "hostile", .problem = {.head_dim = 64, .group = 2, .topk = 4, .heads_kv = 2}, .lens_q = {200, 100, 100}};
   const SelectBlocksInputs inputs = description.make();
   const Kernel* kernel = find_family("select_blocks")->kernel(lab.target().backend);
   const Json json = to_json(select_blocks::problem_fields(), inputs.problem);
@@ -43,7 +44,8 @@ TEST_P(HostileSelectBlocks, FaultsNothing) {
   const auto x = inputs.operands();
   const auto ints = [](const Lengths& v) { return TensorView::contiguous(v.data(), DType::kI32, {static_cast<std::int64_t>(v.size())}); };
   const HostileSums& sums = GetParam();
-  const auto ran = chain->run({{"q", x.q}, {"ck", x.ck}, {"lse", x.lse}, {"cu_q", ints(sums.cu_q)}, {"cu_k", ints(sums.cu_k)}, {"cu_c", ints(sums.cu_c)}}, {});
+  const auto ran = chain->run(
+      {{"q", x.q}, {"ck", x.ck}, {"lse", x.lse}, {"cu_q", ints(sums.cu_q)}, {"cu_k", ints(sums.cu_k)}, {"cu_c", ints(sums.cu_c)}}, {});
   EXPECT_TRUE(ran) << ran.error().message();
 }
 
@@ -55,7 +57,8 @@ INSTANTIATE_TEST_SUITE_P(Sums, HostileSelectBlocks,
                                          HostileSums{"negative", {-5000, -100, 200, 400}, {-5000, -100, 200, 400}, {-300, -6, 9, 23}},
                                          HostileSums{"extreme", {0, kMax, kMin, 400}, {kMin, kMax, 0, kMax}, {kMax, kMin, kMax, 0}},
                                          HostileSums{"more_queries_than_keys", {0, 300, 350, 400}, {0, 10, 20, 400}, {0, 0, 0, 23}},
-                                         HostileSums{"more_compressed_keys_than_fit", {0, 300, 350, 400}, {0, 300, 350, 400}, {0, 23, 23, 23}}),
+                                         HostileSums{
+                                             "more_compressed_keys_than_fit", {0, 300, 350, 400}, {0, 300, 350, 400}, {0, 23, 23, 23}}),
                          [](const auto& each) { return each.param.name; });
 
 }  // namespace

@@ -49,13 +49,15 @@ void expect_selected(Lab& lab, const SelectBlocksInputs& inputs, const std::vect
   const auto x = inputs.operands();
   const StridedCopy q(x.q, layout, true), ck(x.ck, layout, true);
   ASSERT_TRUE(q.view().data && ck.view().data) << "no address space for the test's tensors";
-  const std::vector<Binding> bindings{{"q", q.view()},    {"ck", ck.view()},  {"lse", x.lse},
-                                      {"cu_q", x.cu_q},   {"cu_k", x.cu_k},   {"cu_c", x.cu_c}};
+  const std::vector<Binding> bindings{{"q", q.view()},  {"ck", ck.view()}, {"lse", x.lse},
+                                      {"cu_q", x.cu_q}, {"cu_k", x.cu_k},  {"cu_c", x.cu_c}};
 
   const select_blocks::Problem& p = inputs.problem;
   const std::size_t slots = static_cast<std::size_t>(p.heads_kv * p.total_q * p.topk);
   std::vector<std::int32_t> first(slots), second(slots);
-  const auto view = [&](std::vector<std::int32_t>& v) { return TensorView::contiguous(v.data(), DType::kI32, {p.heads_kv, p.total_q, p.topk}); };
+  const auto view = [&](std::vector<std::int32_t>& v) {
+    return TensorView::contiguous(v.data(), DType::kI32, {p.heads_kv, p.total_q, p.topk});
+  };
   auto ran = chain->run(bindings, {{"block_indices", view(first)}});
   ASSERT_TRUE(ran) << ran.error().message();
   const auto comparison = reference::compare_selection(view(first), inputs.rows, scores, x.rule);

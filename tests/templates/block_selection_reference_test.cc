@@ -21,7 +21,8 @@ SelectionOperands golden_operands(const test::Golden& golden) {
           .cu_q = golden.tensor("cu_q"),
           .cu_k = golden.tensor("cu_k"),
           .cu_c = golden.tensor("cu_c"),
-          .rule = {number("kernel_size"), number("stride"), number("block_size"), number("topk"), number("init_blocks"), number("local_blocks")},
+          .rule = {number("kernel_size"), number("stride"), number("block_size"), number("topk"), number("init_blocks"),
+                   number("local_blocks")},
           .scale = std::stof(golden.metadata("scale"))};
 }
 
@@ -68,8 +69,12 @@ INSTANTIATE_TEST_SUITE_P(Golden, BlockSelectionOnGolden, testing::ValuesIn(test:
 /// One sequence, one head, D = 1 padded with zeros to 16: the logits of key i are those given, for every query.
 struct Handmade {
   Handmade(std::vector<float> logits, int tokens, SelectionRule rule)
-      : q(static_cast<std::size_t>(tokens) * 16, 0.0f), ck(logits.size() * 16, 0.0f), lse(static_cast<std::size_t>(tokens), 0.0f),
-        cu_q{0, tokens}, cu_c{0, static_cast<std::int32_t>(logits.size())}, rule_(rule) {
+      : q(static_cast<std::size_t>(tokens) * 16, 0.0f),
+        ck(logits.size() * 16, 0.0f),
+        lse(static_cast<std::size_t>(tokens), 0.0f),
+        cu_q{0, tokens},
+        cu_c{0, static_cast<std::int32_t>(logits.size())},
+        rule_(rule) {
     for (int t = 0; t < tokens; ++t) q[t * 16] = 1;
     for (std::size_t i = 0; i < logits.size(); ++i) ck[i * 16] = logits[i];
   }
@@ -148,7 +153,9 @@ TEST(BlockScores, InconsistentOperandsAreRefused) {
 
 using Blocks = std::vector<std::int32_t>;
 
-SelectionRule rule(int topk, int init, int local) { return {.kernel_size = 32, .stride = 16, .block_size = 64, .topk = topk, .init_blocks = init, .local_blocks = local}; }
+SelectionRule rule(int topk, int init, int local) {
+  return {.kernel_size = 32, .stride = 16, .block_size = 64, .topk = topk, .init_blocks = init, .local_blocks = local};
+}
 
 TEST(ChooseBlocks, TakesForcedBlocksThenTheLargestScores) {
   const std::vector<double> scores{0.1, 0.9, 0.8, 0.7, 0.2, 0.3};
@@ -191,7 +198,8 @@ TEST(SelectionDifference, IsInfiniteWithoutAForcedBlock) {
 
 TEST(SelectionDifference, IsInfiniteForWhatIsNoSelection) {
   const auto r = rule(3, 0, 0);
-  for (const Blocks& blocks : {Blocks{2, 1, 3}, Blocks{1, 1, 2}, Blocks{1, 2, -1}, Blocks{-1, 1, 2}, Blocks{1, 2, 8}, Blocks{1, 2}, Blocks{1, 2, 3, 4}})
+  for (const Blocks& blocks :
+       {Blocks{2, 1, 3}, Blocks{1, 1, 2}, Blocks{1, 2, -1}, Blocks{-1, 1, 2}, Blocks{1, 2, 8}, Blocks{1, 2}, Blocks{1, 2, 3, 4}})
     EXPECT_EQ(selection_difference(blocks, kScores, r), kInfinity);
   EXPECT_EQ(selection_difference(Blocks{0, 1, 2}, std::vector<double>{0.5, 0.2}, r), kInfinity);
   EXPECT_EQ(selection_difference(Blocks{0, -1, -1}, std::vector<double>{0.5, 0.2}, r), kInfinity);
@@ -207,7 +215,8 @@ SelectionComparison compare_one(Blocks blocks, double largest_logit = 1) {
   const SelectionRow row{.token = 0, .kv_head = 0};
   const RowScores scores{.blocks = kScores, .largest_logit = largest_logit};
   const auto topk = static_cast<std::int64_t>(blocks.size());
-  return compare_selection(TensorView::contiguous(blocks.data(), DType::kI32, {1, 1, topk}), {&row, 1}, {&scores, 1}, rule(static_cast<int>(topk), 0, 0));
+  return compare_selection(TensorView::contiguous(blocks.data(), DType::kI32, {1, 1, topk}), {&row, 1}, {&scores, 1},
+                           rule(static_cast<int>(topk), 0, 0));
 }
 
 TEST(CompareSelection, PassesEqualRowsAndNearTies) {

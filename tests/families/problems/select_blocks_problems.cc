@@ -49,8 +49,9 @@ std::vector<Problem> compiled(Backend backend) {
 }
 
 std::vector<Problem> planned(Backend backend) {
-  std::vector<Problem> list{problem(kB, 128, 4, 32, 16, 64, 16), problem(kB, 16, 1, 1, 1, 16, 1, 10), problem(kH, 256, 64, 256, 1, 128, 64, 3000),
-                            problem(kH, 72, 7, 112, 16, 112, 3, 500), problem(kB, 64, 300, 32, 16, 64, 16, 100), problem(kB, 128, 4, 32, 16, 64, 16, 0)};
+  std::vector<Problem> list{problem(kB, 128, 4, 32, 16, 64, 16),         problem(kB, 16, 1, 1, 1, 16, 1, 10),
+                            problem(kH, 256, 64, 256, 1, 128, 64, 3000), problem(kH, 72, 7, 112, 16, 112, 3, 500),
+                            problem(kB, 64, 300, 32, 16, 64, 16, 100),   problem(kB, 128, 4, 32, 16, 64, 16, 0)};
   list[2].num_seqs = 3;
   list.back().num_seqs = 0;
   if (backend == Backend::kCpu) list.push_back(problem(kF, 64, 1, 32, 16, 64, 16, 100));
