@@ -1,9 +1,8 @@
 #include <cmath>
 
 #include "runtime/nsa_oracle.h"
+#include "runtime/random_tensors.h"
 #include "templates/reference/numeric.h"
-#include "templates/reference/random_numbers.h"
-#include "templates/reference/random_parts.h"
 
 namespace fsa {
 namespace {
@@ -17,11 +16,6 @@ double deviation(const NsaProblem& p, const std::string& name) {
   return 1 / std::sqrt(terms);
 }
 
-void fill_lengths(const HostTensor& cu, std::int64_t total, int sequences) {
-  const auto sums = reference::prefix_sums(reference::even_parts(total, sequences));
-  for (std::size_t i = 0; i < sums.size(); ++i) static_cast<std::int32_t*>(cu.data())[i] = sums[i];
-}
-
 void apply_sigmoid(const TensorView& tensor) {
   for (std::int64_t i = 0; i < tensor.num_elements(); ++i)
     reference::store_element(tensor, i, 1 / (1 + std::exp(-reference::load_element(tensor, i))));
@@ -30,19 +24,10 @@ void apply_sigmoid(const TensorView& tensor) {
 }  // namespace
 
 std::vector<HostTensor> random_nsa_inputs(const NsaProblem& p, std::span<const TensorSpec> specs, std::uint64_t seed) {
-  std::vector<HostTensor> tensors(specs.size());
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    const TensorSpec& spec = specs[i];
-    if (spec.access != Access::kRead) continue;
-    tensors[i] = HostTensor(spec.dtype, spec.shape);
-    if (spec.name == "cu_q")
-      fill_lengths(tensors[i], p.total_q, p.num_seqs);
-    else if (spec.name == "cu_k")
-      fill_lengths(tensors[i], p.total_k, p.num_seqs);
-    else
-      reference::fill_normal(tensors[i].view(), seed * 31 + i, deviation(p, spec.name));
-    if (spec.name == "gates") apply_sigmoid(tensors[i].view());
-  }
+  const PackedSequences sequences{.num_seqs = p.num_seqs, .total_q = p.total_q, .total_k = p.total_k};
+  auto tensors = random_tensors(specs, sequences, seed, [&](const std::string& name) { return deviation(p, name); });
+  for (std::size_t i = 0; i < specs.size(); ++i)
+    if (specs[i].name == "gates") apply_sigmoid(tensors[i].view());
   return tensors;
 }
 

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 
 #include "templates/families.h"
 
@@ -108,7 +107,11 @@ Result<Json> parse_public_problem(const Operator& op, std::string_view text) {
 }
 
 std::span<const Operator* const> all_operators() {
-  static const std::array<const Operator*, 2> operators{&selected_attention_operator(), &native_sparse_attention_operator()};
+  static const std::vector<const Operator*> operators = [] {
+    std::vector<const Operator*> all{&selected_attention_operator(), &native_sparse_attention_operator()};
+    all.insert(all.end(), branch_operators().begin(), branch_operators().end());
+    return all;
+  }();
   return operators;
 }
 

@@ -119,5 +119,7 @@ Result<Json> parse_public_problem(const Operator& op, std::string_view text);
 
 const Operator& selected_attention_operator();
 const Operator& native_sparse_attention_operator();
+/// The branches of Native Sparse Attention, each on its own.
+std::span<const Operator* const> branch_operators();
 
 }  // namespace fsa

@@ -77,15 +77,27 @@ std::vector<std::int32_t> compressed_cu(std::span<const std::int32_t> cu_k, int 
 
 Result<std::vector<double>> compress(const CompressOperands& o) {
   FSA_RETURN_IF_ERROR(check(o));
+  const auto cu_c = compressed_cu(ints(o.cu_k), o.kernel_size, o.stride);
+  std::vector<Row> rows;
+  for (std::int64_t row = 0; row < cu_c.back(); ++row)
+    for (std::int64_t head = 0; head < o.x.shape[1]; ++head) rows.push_back({.token = row, .head = head});
+  return compress_rows(o, rows);
+}
+
+Result<std::vector<double>> compress_rows(const CompressOperands& o, std::span<const Row> rows) {
+  FSA_RETURN_IF_ERROR(check(o));
   const auto cu_k = ints(o.cu_k);
   const auto cu_c = compressed_cu(cu_k, o.kernel_size, o.stride);
-  const std::int64_t heads = o.x.shape[1], d = o.x.shape[2];
-  std::vector<double> y(static_cast<std::size_t>(cu_c.back() * heads * d));
-  parallel_for(cu_c.back() * heads, 4, [&](std::int64_t first, std::int64_t last) {
+  for (const Row& row : rows)
+    if (row.token < 0 || row.token >= cu_c.back() || row.head < 0 || row.head >= o.x.shape[1])
+      return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("row (compressed key {}, kv head {})", row.token, row.head),
+                                                      .supported = fmt::format("{} compressed keys of x {}", cu_c.back(), o.x.describe())});
+  const std::int64_t d = o.x.shape[2], count = std::ssize(rows);
+  std::vector<double> y(static_cast<std::size_t>(count * d));
+  parallel_for(count, 4, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
-      const std::int64_t row = i / heads;
-      const auto b = std::upper_bound(cu_c.begin(), cu_c.end(), row) - cu_c.begin() - 1;
-      compress_row(o, cu_k[b] + (row - cu_c[b]) * o.stride, i % heads, std::span(y).subspan(i * d, d));
+      const auto b = std::upper_bound(cu_c.begin(), cu_c.end(), rows[i].token) - cu_c.begin() - 1;
+      compress_row(o, cu_k[b] + (rows[i].token - cu_c[b]) * o.stride, rows[i].head, std::span(y).subspan(i * d, d));
     }
   });
   return y;

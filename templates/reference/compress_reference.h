@@ -8,6 +8,7 @@
 
 #include "fsa/base/result.h"
 #include "fsa/base/tensor_view.h"
+#include "templates/reference/selected_reference.h"
 
 namespace fsa::reference {
 
@@ -26,5 +27,7 @@ struct CompressOperands {
 
 /// Every row below the last of compressed_cu: [rows, Hkv, D]. Errors: ranks and shapes that do not agree.
 Result<std::vector<double>> compress(const CompressOperands& operands);
+/// The given rows alone, (compressed key, kv head) each: [rows, D]. Errors: the same; a row out of range.
+Result<std::vector<double>> compress_rows(const CompressOperands& operands, std::span<const Row> rows);
 
 }  // namespace fsa::reference
