@@ -166,6 +166,16 @@ typedef struct fsa_plan_info {
  *   dtype, head_dim D, head_dim_v Dv, heads_q Hq, heads_kv Hkv, block_size, topk T, num_seqs B, total_q Tq, total_k Tk, scale
  * with the tensors, in this order,
  *   q [Tq,Hq,D], k [Tk,Hkv,D], v [Tk,Hkv,Dv], block_indices i32 [Hkv,Tq,T], cu_q i32 [B+1], cu_k i32 [B+1]; o [Tq,Hq,Dv], lse f32 [Hq,Tq].
+ * The branches of Native Sparse Attention on their own (kernel_size l and stride s of compressed keys, Tc rows of them: at least
+ * what the sequences have; heads are never guessed):
+ *   "compressed_attention": dtype, head_dim, head_dim_v, heads_q, heads_kv, kernel_size, stride, num_seqs, total_q, total_k, total_c Tc, scale;
+ *     q, ck [Tc,Hkv,D], cv [Tc,Hkv,Dv], cu_q, cu_k; o, lse
+ *   "select_blocks": dtype, head_dim, heads_q, heads_kv, kernel_size, stride, block_size, topk, init_blocks, local_blocks, num_seqs, total_q,
+ *     total_k, total_c, scale; q, ck, lse f32 [Hq,Tq] of compressed_attention, cu_q, cu_k; block_indices i32 [Hkv,Tq,T]
+ *   "sliding_window": dtype, head_dim, head_dim_v, heads_q, heads_kv, window, num_seqs, total_q, total_k, scale; q, k, v, cu_q, cu_k; o, lse
+ *   "compress_kv": dtype, mode ("mean", "weighted", "linear"), positional (1: with pe; linear only), head_dim, heads_kv, kernel_size, stride,
+ *     num_seqs, total_k, total_c (0: total_k / stride); x [Tk,Hkv,D], w (weighted: [Hkv,l]; linear: [Hkv,l*D,D]; absent of mean),
+ *     pe [Hkv,l,D], cu_k; y [Tc,Hkv,D], of which rows past the last compressed key are left as they are
  * Errors: FSA_INVALID_ARGUMENT and FSA_UNSUPPORTED (also an unknown operator) say what to change; FSA_UNAVAILABLE (no compiler),
  * FSA_COMPILE, FSA_DEVICE. On an error *plan is NULL. */
 FSA_C_API fsa_status fsa_plan_create(const fsa_engine* engine, const char* op, const char* problem_json, fsa_plan** plan);
