@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "runtime/workspace_layout.h"
 
@@ -62,21 +61,33 @@ std::size_t Chain::num_launches() const {
   return count;
 }
 
-Result<void> Chain::run(std::span<const TensorView> tensors, Workspace workspace, void* stream) const {
-  std::array<TensorView, kMaxTensors> slots;
+void Chain::resolve(std::span<const TensorView> tensors, Workspace workspace, Slots& slots) const {
   std::copy(tensors.begin(), tensors.end(), slots.begin());
   for (std::size_t i = 0; i < internals_.size(); ++i) {
     slots[tensors.size() + i] = internals_[i].view;
     slots[tensors.size() + i].data = static_cast<std::byte*>(workspace.data) + internals_[i].offset;
   }
-  std::array<TensorView, kMaxTensors> named;
+}
+
+Result<void> Chain::launch(const BoundStep& step, Call& call, void* stream) const {
   ParamBlock params;
-  for (const BoundStep& step : steps_) {
-    for (std::size_t i = 0; i < step.slots.size(); ++i) named[i] = slots[step.slots[i]];
-    step.packer->pack(std::span(named.data(), step.slots.size()), params);
-    for (std::size_t i = 0; i < step.launches.size(); ++i) FSA_RETURN_IF_ERROR(device_->launch(*step.module, i, step.launches[i], params, stream));
-  }
+  for (std::size_t i = 0; i < step.slots.size(); ++i) call.named[i] = call.all[step.slots[i]];
+  step.packer->pack(std::span(call.named.data(), step.slots.size()), params);
+  for (std::size_t i = 0; i < step.launches.size(); ++i) FSA_RETURN_IF_ERROR(device_->launch(*step.module, i, step.launches[i], params, stream));
   return {};
+}
+
+Result<void> Chain::run(std::span<const TensorView> tensors, Workspace workspace, void* stream) const {
+  Call call;
+  resolve(tensors, workspace, call.all);
+  for (const BoundStep& step : steps_) FSA_RETURN_IF_ERROR(launch(step, call, stream));
+  return {};
+}
+
+Result<void> Chain::run_step(std::size_t step, std::span<const TensorView> tensors, Workspace workspace, void* stream) const {
+  Call call;
+  resolve(tensors, workspace, call.all);
+  return launch(steps_[step], call, stream);
 }
 
 }  // namespace fsa
