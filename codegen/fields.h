@@ -79,6 +79,14 @@ Error unknown_field(std::string_view what, std::string_view field, const std::ve
 Error not_an_object(std::string_view what, const Json& value);
 }  // namespace detail
 
+/// The names, in declaration order.
+template <class Owner>
+std::vector<std::string_view> field_names(const FieldTable<Owner>& fields) {
+  std::vector<std::string_view> names;
+  for (const auto& f : fields) names.push_back(f.name());
+  return names;
+}
+
 template <class Owner>
 Json to_json(const FieldTable<Owner>& fields, const Owner& owner) {
   Json json = Json::object();

@@ -41,6 +41,7 @@ class BranchOperator final : public Operator {
   }
 
   std::string_view name() const override { return branch_.name; }
+  std::vector<std::string_view> public_fields() const override { return branch_.fields; }
   Result<Json> from_public(const Json& json) const override { return to_problem_json(branch_, json); }
   Result<void> check(const Json& problem, const Target& target) const override { return check_branch_problem(branch_, problem, target); }
   const std::vector<ChainVariant>& variants(Backend) const override { return variants_; }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "runtime/workspace_layout.h"
 
@@ -39,14 +38,24 @@ void Chain::lay_out_workspace() {
 
 Result<Chain> Chain::bind(std::shared_ptr<const Device> device, std::span<const ChainStep> steps, std::vector<std::shared_ptr<const Module>> modules,
                           std::vector<TensorSpec> externals) {
-  Chain chain;
+  FSA_ASSIGN_OR_RETURN(Chain chain, lay_out_steps(steps, std::move(externals)));
   chain.device_ = std::move(device);
+  for (std::size_t i = 0; i < steps.size(); ++i) chain.steps_[i].module = std::move(modules[i]);
+  return chain;
+}
+
+Result<std::size_t> Chain::workspace_of(std::span<const ChainStep> steps, std::vector<TensorSpec> externals) {
+  FSA_ASSIGN_OR_RETURN(const Chain chain, lay_out_steps(steps, std::move(externals)));
+  return chain.workspace_bytes();
+}
+
+Result<Chain> Chain::lay_out_steps(std::span<const ChainStep> steps, std::vector<TensorSpec> externals) {
+  Chain chain;
   std::vector<std::string> names;
   for (const TensorSpec& e : externals) names.push_back(e.name);
   chain.externals_ = std::move(externals);
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const ChainStep& step = steps[i];
-    BoundStep bound{std::move(modules[i]), step.kernel->packer(step.problem, step.config), step.kernel->launches(step.problem, step.config), {}};
+  for (const ChainStep& step : steps) {
+    BoundStep bound{nullptr, step.kernel->packer(step.problem, step.config), step.kernel->launches(step.problem, step.config), {}};
     for (const TensorSpec& spec : step.tensors()) bound.slots.push_back(chain.slot_of(spec, names));
     chain.steps_.push_back(std::move(bound));
   }
@@ -62,21 +71,33 @@ std::size_t Chain::num_launches() const {
   return count;
 }
 
-Result<void> Chain::run(std::span<const TensorView> tensors, Workspace workspace, void* stream) const {
-  std::array<TensorView, kMaxTensors> slots;
+void Chain::resolve(std::span<const TensorView> tensors, Workspace workspace, Slots& slots) const {
   std::copy(tensors.begin(), tensors.end(), slots.begin());
   for (std::size_t i = 0; i < internals_.size(); ++i) {
     slots[tensors.size() + i] = internals_[i].view;
     slots[tensors.size() + i].data = static_cast<std::byte*>(workspace.data) + internals_[i].offset;
   }
-  std::array<TensorView, kMaxTensors> named;
+}
+
+Result<void> Chain::launch(const BoundStep& step, Call& call, void* stream) const {
   ParamBlock params;
-  for (const BoundStep& step : steps_) {
-    for (std::size_t i = 0; i < step.slots.size(); ++i) named[i] = slots[step.slots[i]];
-    step.packer->pack(std::span(named.data(), step.slots.size()), params);
-    for (std::size_t i = 0; i < step.launches.size(); ++i) FSA_RETURN_IF_ERROR(device_->launch(*step.module, i, step.launches[i], params, stream));
-  }
+  for (std::size_t i = 0; i < step.slots.size(); ++i) call.named[i] = call.all[step.slots[i]];
+  step.packer->pack(std::span(call.named.data(), step.slots.size()), params);
+  for (std::size_t i = 0; i < step.launches.size(); ++i) FSA_RETURN_IF_ERROR(device_->launch(*step.module, i, step.launches[i], params, stream));
   return {};
+}
+
+Result<void> Chain::run(std::span<const TensorView> tensors, Workspace workspace, void* stream) const {
+  Call call;
+  resolve(tensors, workspace, call.all);
+  for (const BoundStep& step : steps_) FSA_RETURN_IF_ERROR(launch(step, call, stream));
+  return {};
+}
+
+Result<void> Chain::run_step(std::size_t step, std::span<const TensorView> tensors, Workspace workspace, void* stream) const {
+  Call call;
+  resolve(tensors, workspace, call.all);
+  return launch(steps_[step], call, stream);
 }
 
 }  // namespace fsa

@@ -1,5 +1,6 @@
 #pragma once
 // Owns Chain: the kernels of one plan, bound: modules loaded, launches fixed, tensors resolved to slots, workspace laid out.
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -23,14 +24,21 @@ class Chain {
   static Result<Chain> bind(std::shared_ptr<const Device> device, std::span<const ChainStep> steps, std::vector<std::shared_ptr<const Module>> modules,
                             std::vector<TensorSpec> externals);
 
+  /// The workspace that bind() would ask for: needs neither device nor modules.
+  static Result<std::size_t> workspace_of(std::span<const ChainStep> steps, std::vector<TensorSpec> externals);
+
   std::size_t workspace_bytes() const { return workspace_bytes_; }
   const std::vector<TensorSpec>& externals() const { return externals_; }
   const Device& device() const { return *device_; }
   /// Kernels that one run() launches.
   std::size_t num_launches() const;
+  std::size_t num_steps() const { return steps_.size(); }
 
   /// Launches every kernel. `tensors` in the order of externals(), already checked. No lock, no allocation.
   Result<void> run(std::span<const TensorView> tensors, Workspace workspace, void* stream) const;
+  /// Launches the kernels of one step alone. It reads what earlier steps left in the workspace, where later ones may
+  /// overwrite it: run the steps before it first. From then on it can be repeated, for no step writes what it reads.
+  Result<void> run_step(std::size_t step, std::span<const TensorView> tensors, Workspace workspace, void* stream) const;
 
  private:
   struct BoundStep {
@@ -44,7 +52,18 @@ class Chain {
     std::size_t offset;  // bytes from the workspace's start
   };
 
+  using Slots = std::array<TensorView, kMaxTensors>;
+  /// The stack of one call: made once for all of its steps.
+  struct Call {
+    Slots all;    // every tensor of the chain, external ones first
+    Slots named;  // those of the step at hand
+  };
+
+  /// A chain without device and modules: slots and workspace alone.
+  static Result<Chain> lay_out_steps(std::span<const ChainStep> steps, std::vector<TensorSpec> externals);
   std::size_t slot_of(const TensorSpec& spec, std::vector<std::string>& names);
+  void resolve(std::span<const TensorView> tensors, Workspace workspace, Slots& slots) const;
+  Result<void> launch(const BoundStep& step, Call& call, void* stream) const;
   /// Gives every internal tensor its place, once all steps are bound.
   void lay_out_workspace();
 

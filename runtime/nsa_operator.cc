@@ -133,6 +133,7 @@ class NsaOperator final : public Operator {
  public:
   std::string_view name() const override { return "native_sparse_attention"; }
 
+  std::vector<std::string_view> public_fields() const override { return field_names(nsa_public_fields()); }
   Result<Json> from_public(const Json& json) const override {
     FSA_ASSIGN_OR_RETURN(const auto problem, from_json(nsa_public_fields(), json, "problem of native_sparse_attention"));
     return to_problem_json(problem);

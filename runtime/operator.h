@@ -69,6 +69,8 @@ class Operator {
  public:
   virtual ~Operator() = default;
   virtual std::string_view name() const = 0;
+  /// The fields of a public problem.
+  virtual std::vector<std::string_view> public_fields() const = 0;
   /// A public problem (the fields of the operator's public problem struct; missing ones take its defaults) as kernels are
   /// planned for it, or why it is none.
   virtual Result<Json> from_public(const Json& problem) const = 0;

@@ -16,6 +16,7 @@ class SelectedAttentionOperator final : public Operator {
  public:
   std::string_view name() const override { return "selected_attention"; }
 
+  std::vector<std::string_view> public_fields() const override { return field_names(selected_public_fields()); }
   Result<Json> from_public(const Json& json) const override {
     FSA_ASSIGN_OR_RETURN(const SelectedAttentionProblem problem, from_json(selected_public_fields(), json, "problem of selected_attention"));
     return to_problem_json(problem);

@@ -13,12 +13,14 @@ namespace {
 
 CudaDriver::Pointer address(const void* pointer) { return reinterpret_cast<CudaDriver::Pointer>(pointer); }
 
-/// Peak memory bandwidth in GB/s, to the nearest 100: tells apart cards that share an architecture. Two transfers per clock.
-int bandwidth_class(const CudaContext& context) {
+/// Peak memory bandwidth in bytes per second. Two transfers per clock.
+double bandwidth(const CudaContext& context) {
   const double clock = context.attribute(CudaDriver::kMemoryClockKHz) * 1e3;
-  const double bytes = context.attribute(CudaDriver::kMemoryBusBits) / 8.0;
-  return static_cast<int>(std::lround(2 * clock * bytes * 1e-11)) * 100;
+  return 2 * clock * context.attribute(CudaDriver::kMemoryBusBits) / 8.0;
 }
+
+/// In GB/s, to the nearest 100: tells apart cards that share an architecture.
+int bandwidth_class(const CudaContext& context) { return static_cast<int>(std::lround(bandwidth(context) * 1e-11)) * 100; }
 
 Json make_identity(const CudaContext& context, const Target& target) {
   return {{"arch", target.to_string()},
@@ -56,6 +58,9 @@ class CudaDevice final : public Device {
   const Target& target() const override { return target_; }
   const Json& identity() const override { return identity_; }
   const std::string& name() const override { return name_; }
+  DeviceRates rates() const override {
+    return {.clock_hz = context_->attribute(CudaDriver::kClockKHz) * 1e3, .bytes_per_second = bandwidth(*context_)};
+  }
 
   Result<std::unique_ptr<Module>> load(std::span<const std::byte> binary, std::span<const Launch> launches) const override {
     return CudaModule::load(context_, binary, launches);

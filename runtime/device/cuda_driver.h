@@ -29,6 +29,7 @@ struct CudaDriver {
   static constexpr Status kSuccess = 0, kInvalidValue = 1, kOutOfMemory = 2, kNoDevice = 100, kInvalidImage = 200, kNoBinaryForGpu = 209,
                           kUnsupportedPtxVersion = 222, kNotFound = 500, kCaptureImplicit = 906;
   enum DeviceAttribute : int {
+    kClockKHz = 13,
     kMultiprocessorCount = 16,
     kMemoryClockKHz = 36,
     kMemoryBusBits = 37,

@@ -36,6 +36,12 @@ class Timer {
   virtual Result<double> run() = 0;
 };
 
+/// What a device states of its own speed; 0: it does not tell.
+struct DeviceRates {
+  double clock_hz = 0;          ///< of its units, at most
+  double bytes_per_second = 0;  ///< between them and its memory, at most
+};
+
 class Device {
  public:
   /// Enqueues work on the given stream (a CUstream on CUDA, null on the CPU).
@@ -47,6 +53,8 @@ class Device {
   virtual const Json& identity() const = 0;
   /// Human-readable name, for provenance and messages.
   virtual const std::string& name() const = 0;
+  /// No part of the identity: two devices that differ in it alone run the same configs best.
+  virtual DeviceRates rates() const { return {}; }
 
   /// Loads a binary that was compiled for a target that this device runs. `launches` name the entry points and the
   /// shared memory to opt in to. Must not be called while a stream is capturing (kInvalidArgument).

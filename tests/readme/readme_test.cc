@@ -51,7 +51,7 @@ TEST(Readme, EveryCommandOfTheTourRuns) {
 
 TEST(Readme, TheTourShowsEveryCommand) {
   const auto commands = tour();
-  for (const char* name : {"doctor", "sample", "tune", "run", "inspect", "export"})
+  for (const char* name : {"doctor", "sample", "tune", "run", "bench", "inspect", "export"})
     EXPECT_TRUE(std::ranges::any_of(commands, [&](const std::string& c) { return c.starts_with(fmt::format("fsa {}", name)); })) << name;
 }
 

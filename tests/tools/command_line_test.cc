@@ -6,7 +6,7 @@
 namespace fsa::test {
 namespace {
 
-const std::vector<std::string> kCommands = {"tune", "run", "sample", "export", "inspect", "doctor"};
+const std::vector<std::string> kCommands = {"tune", "bench", "run", "sample", "export", "inspect", "doctor"};
 
 TEST(CommandLine, HelpNamesEveryCommandAndTheExitCodes) {
   const CliResult help = run_cli({"--help"});

@@ -54,6 +54,7 @@ Json error_json(const Error& error);
 
 // The subcommands, each in the file of its name.
 void add_tune(CLI::App& app, Invocation& invocation);
+void add_bench(CLI::App& app, Invocation& invocation);
 void add_run(CLI::App& app, Invocation& invocation);
 void add_sample(CLI::App& app, Invocation& invocation);
 void add_export(CLI::App& app, Invocation& invocation);

@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", fmt::format("fsa {}", library_version()));
   app.footer("\nfsa COMMAND --help shows a command's flags and examples.\n\n" + exit_code_help());
-  for (auto add : {add_tune, add_run, add_sample, add_export, add_inspect, add_doctor, add_worker}) add(app, invocation);
+  for (auto add : {add_tune, add_bench, add_run, add_sample, add_export, add_inspect, add_doctor, add_worker}) add(app, invocation);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version

@@ -35,7 +35,7 @@ Result<std::vector<NamedProblem>> problem_of_file(const Operator& op, const std:
 }  // namespace
 
 void ShapeFlags::add_to(CLI::App& command) {
-  command.add_option("--op", op, "Operator: selected, or nsa for the whole of Native Sparse Attention")->capture_default_str();
+  command.add_option("--op", op, "Operator: selected, nsa (the whole of Native Sparse Attention), compressed_attention, select_blocks, sliding_window or compress_kv")->capture_default_str();
   command.add_option("--preset", presets, preset_help());
   command.add_option("--heads-q", heads_q, "Query heads (in place of a preset)")->check(CLI::PositiveNumber);
   command.add_option("--heads-kv", heads_kv, "Key/value heads")->capture_default_str()->check(CLI::PositiveNumber);
@@ -68,13 +68,16 @@ SelectedAttentionProblem ShapeFlags::selected_problem(const ModelPreset& model, 
 }
 
 Result<Json> ShapeFlags::problem_of(const Operator& named_op, const SelectedAttentionProblem& p) const {
-  if (&named_op == &selected_attention_operator()) return to_problem_json(p);
-  Json problem{{"dtype", to_string(p.dtype)},  {"head_dim", p.head_dim},     {"head_dim_v", p.head_dim_v},   {"heads_q", p.heads_q},
-               {"heads_kv", p.heads_kv},       {"kernel_size", kernel_size}, {"stride", stride},             {"block_size", p.block_size},
-               {"topk", p.topk},               {"init_blocks", init_blocks}, {"local_blocks", local_blocks}, {"window", window},
-               {"compression", compression},   {"num_seqs", p.num_seqs},     {"total_q", p.total_q},         {"total_k", p.total_k}};
   const std::int64_t length = p.num_seqs > 0 ? p.total_k / p.num_seqs : 0;
-  if (compression == "none") problem["total_c"] = length >= kernel_size ? ((length - kernel_size) / stride + 1) * p.num_seqs : 0;
+  const std::int64_t compressed = length >= kernel_size && stride > 0 ? ((length - kernel_size) / stride + 1) * p.num_seqs : 0;
+  const Json all{{"dtype", to_string(p.dtype)},  {"head_dim", p.head_dim},     {"head_dim_v", p.head_dim_v},   {"heads_q", p.heads_q},
+                 {"heads_kv", p.heads_kv},       {"kernel_size", kernel_size}, {"stride", stride},             {"block_size", p.block_size},
+                 {"topk", p.topk},               {"init_blocks", init_blocks}, {"local_blocks", local_blocks}, {"window", window},
+                 {"compression", compression},   {"num_seqs", p.num_seqs},     {"total_q", p.total_q},         {"total_k", p.total_k},
+                 {"mode", compression == "none" ? "mean" : compression},       {"total_c", compressed}};
+  Json problem = Json::object();
+  for (const std::string_view field : named_op.public_fields())
+    if (const auto it = all.find(std::string(field)); it != all.end()) problem[it.key()] = it.value();
   return named_op.from_public(problem);
 }
 
