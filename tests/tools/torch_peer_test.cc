@@ -35,6 +35,20 @@ TEST(TorchPeer, TheCommandNamesTheSameShape) {
   EXPECT_EQ(after(*words, "--only").substr(0, 9), "selected,");
 }
 
+TEST(TorchPeer, TheWholeOperatorNamesWhatItHasMore) {
+  const Operator& nsa = native_sparse_attention_operator();
+  const Json json =
+      nsa.from_public(Json::parse(R"({"heads_q": 8, "heads_kv": 4, "head_dim": 64, "head_dim_v": 64, "total_q": 4096, "total_k": 4096,
+                                                    "kernel_size": 16, "stride": 8, "window": 128, "compression": "mean"})"))
+          .value();
+  const auto words = torch_command({.script = "compare.py", .device = "cuda:0"}, nsa, json);
+  ASSERT_TRUE(words.ok()) << words.error().message();
+  const std::pair<const char*, const char*> expected[] = {
+      {"--kernel-size", "16"}, {"--stride", "8"}, {"--window", "128"}, {"--compression", "mean"}};
+  for (const auto& [flag, value] : expected) EXPECT_EQ(after(*words, flag), value) << flag;
+  EXPECT_EQ(after(*words, "--only").substr(0, 4), "nsa,");
+}
+
 TEST(TorchPeer, WhatDenseAttentionCannotTakeIsRefused) {
   EXPECT_EQ(command(problem(), "cpu").error().kind, ErrorKind::kUnsupported);
   for (const char* changes : {R"({"num_seqs": 2})", R"({"total_q": 1})", R"({"head_dim_v": 32})"}) {

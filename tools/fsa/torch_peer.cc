@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <map>
 
 extern char** environ;
 
@@ -64,10 +65,22 @@ Result<Finished> run_and_capture(std::vector<std::string> argv) {
 }
 
 Error unsupported(std::string given) {
-  return make_error(ErrorKind::kUnsupported,
-                    {.given = std::move(given) + " beside PyTorch",
-                     .supported = "one sequence on a GPU, as many queries as keys, equal head dimensions of q, k and v",
-                     .remedy = "leave --against torch out, or change the shape"});
+  return make_error(
+      ErrorKind::kUnsupported,
+      {.given = std::move(given) + " beside PyTorch",
+       .supported = "attention operators, one sequence on a GPU, as many queries as keys, equal head dimensions of q, k and v",
+       .remedy = "leave --against torch out, or change the shape"});
+}
+
+/// What compare_torch.py calls an operator.
+Result<std::string> sample_of(const Operator& op) {
+  static const std::map<std::string_view, std::string> samples{{"selected_attention", "selected"},
+                                                               {"native_sparse_attention", "nsa"},
+                                                               {"compressed_attention", "compressed"},
+                                                               {"select_blocks", "select_blocks"},
+                                                               {"sliding_window", "sliding"}};
+  const auto it = samples.find(op.name());
+  return it != samples.end() ? Result<std::string>(it->second) : unsupported(fmt::format("the operator {}", op.name()));
 }
 
 Result<void> check_problem(const Json& p) {
@@ -75,10 +88,24 @@ Result<void> check_problem(const Json& p) {
   if (number("num_seqs") != 1) return unsupported(fmt::format("{} sequences", number("num_seqs")));
   if (number("total_q") != number("total_k"))
     return unsupported(fmt::format("{} queries and {} keys", number("total_q"), number("total_k")));
-  if (number("head_dim") != number("head_dim_v"))
+  if (p.contains("head_dim_v") && number("head_dim") != number("head_dim_v"))
     return unsupported(fmt::format("head dimensions {} and {}", number("head_dim"), number("head_dim_v")));
+  const std::string compression = p.value("compression", std::string("none"));
+  if (compression != "none" && compression != "mean") return unsupported(fmt::format("compression '{}'", compression));
   return {};
 }
+
+/// Flags of compare_torch.py and the fields of problems that they name; an operator has some of them.
+constexpr std::pair<const char*, const char*> kSizes[] = {{"--seqlens", "total_k"},
+                                                          {"--heads-kv", "heads_kv"},
+                                                          {"--head-dim", "head_dim"},
+                                                          {"--block-size", "block_size"},
+                                                          {"--topk", "topk"},
+                                                          {"--kernel-size", "kernel_size"},
+                                                          {"--stride", "stride"},
+                                                          {"--init-blocks", "init_blocks"},
+                                                          {"--local-blocks", "local_blocks"},
+                                                          {"--window", "window"}};
 
 }  // namespace
 
@@ -93,30 +120,19 @@ Result<std::string> find_torch_script(const std::string& program) {
 }
 
 Result<std::vector<std::string>> torch_command(const TorchRequest& request, const Operator& op, const Json& problem) {
+  FSA_ASSIGN_OR_RETURN(const std::string sample, sample_of(op));
   if (!request.device.starts_with("cuda")) return unsupported(fmt::format("the device '{}'", request.device));
   FSA_RETURN_IF_ERROR(check_problem(problem));
-  const bool whole = op.name() == "native_sparse_attention";
-  if (whole && problem.at("compression") != "none" && problem.at("compression") != "mean")
-    return unsupported(fmt::format("compression '{}'", problem.at("compression").get<std::string>()));
   std::vector<std::string> command{"python3", request.script, "--json", "--output", ""};
   const auto add = [&](const char* flag, std::string value) { command.insert(command.end(), {flag, std::move(value)}); };
   add("--device", request.device);
   add("--rounds", fmt::format("{}", request.rounds));
-  add("--only", fmt::format("{},dense_cudnn,dense_flash,window_flash", whole ? "nsa" : "selected"));
+  add("--only", sample + ",dense_cudnn,dense_flash,window_flash");
   add("--dtype", problem.at("element"));
-  add("--seqlens", problem.at("total_k").dump());
   add("--heads-q", fmt::format("{}", problem.at("heads_kv").get<int>() * problem.at("group").get<int>()));
-  for (const auto& [flag, field] :
-       {std::pair{"--heads-kv", "heads_kv"}, {"--head-dim", "head_dim"}, {"--block-size", "block_size"}, {"--topk", "topk"}})
-    add(flag, problem.at(field).dump());
-  if (!whole) return command;
-  for (const auto& [flag, field] : {std::pair{"--kernel-size", "kernel_size"},
-                                    {"--stride", "stride"},
-                                    {"--init-blocks", "init_blocks"},
-                                    {"--local-blocks", "local_blocks"},
-                                    {"--window", "window"}})
-    add(flag, problem.at(field).dump());
-  add("--compression", problem.at("compression"));
+  for (const auto& [flag, field] : kSizes)
+    if (problem.contains(field)) add(flag, problem.at(field).dump());
+  if (problem.contains("compression")) add("--compression", problem.at("compression"));
   return command;
 }
 
