@@ -22,7 +22,7 @@ const FieldTable<CpuConfig>& Cpu::config_fields() {
 /// Two tiles of rows share the packing of w, unless that would leave fewer than eight work items.
 CpuConfig Cpu::default_config(const Problem& p, const Target& target) {
   const cpu::TileSize tile = cpu::default_tile(target);
-  CpuConfig c{.math = cpu::default_math(p.element, target), .mr = tile.mr, .nr = tile.nr, .rows = 2 * cpu::kTileRows};
+  CpuConfig c{.math = cpu::Math::kF32, .mr = tile.mr, .nr = tile.nr, .rows = 2 * cpu::kTileRows};
   if (items(p, c) < 8) c.rows = cpu::kTileRows;
   return c;
 }

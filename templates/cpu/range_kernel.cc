@@ -36,7 +36,7 @@ const FieldTable<RangeConfig>& RangeKernels::config_fields() {
 
 RangeConfig RangeKernels::default_config(const RangeProblem& p, const Target& target) {
   const TileSize tile = default_tile(target);
-  return {.math = default_math(p.element, target), .mr = tile.mr, .nr = tile.nr, .keys = 64, .tokens = default_tokens(p)};
+  return {.math = Math::kF32, .mr = tile.mr, .nr = tile.nr, .keys = 64, .tokens = default_tokens(p)};
 }
 
 std::vector<Tunable<RangeConfig>> RangeKernels::tunables(const RangeProblem& p, const Target& target) {

@@ -36,7 +36,7 @@ const FieldTable<CpuConfig>& Cpu::config_fields() {
 
 CpuConfig Cpu::default_config(const Problem& p, const Target& target) {
   const cpu::TileSize tile = cpu::default_tile(target);
-  return {.math = cpu::default_math(p.element, target), .mr = tile.mr, .nr = tile.nr, .tokens = default_tokens(p), .keys = kMostKeys};
+  return {.math = cpu::Math::kF32, .mr = tile.mr, .nr = tile.nr, .tokens = default_tokens(p), .keys = kMostKeys};
 }
 
 std::vector<Tunable<CpuConfig>> Cpu::tunables(const Problem& p, const Target& target) {

@@ -38,7 +38,7 @@ const FieldTable<CpuConfig>& Cpu::config_fields() {
 
 CpuConfig Cpu::default_config(const SelectedProblem& p, const Target& target) {
   const cpu::TileSize tile = cpu::default_tile(target);
-  return {.merge = merge_of(p), .math = cpu::default_math(p.element, target), .mr = tile.mr, .nr = tile.nr, .chunk = p.item_tokens > 0 ? 0 : default_chunk(p)};
+  return {.merge = merge_of(p), .math = cpu::Math::kF32, .mr = tile.mr, .nr = tile.nr, .chunk = p.item_tokens > 0 ? 0 : default_chunk(p)};
 }
 
 std::vector<Tunable<CpuConfig>> Cpu::tunables(const SelectedProblem& p, const Target& target) {

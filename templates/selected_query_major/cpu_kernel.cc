@@ -29,7 +29,7 @@ const FieldTable<CpuConfig>& Cpu::config_fields() {
 
 CpuConfig Cpu::default_config(const SelectedProblem& p, const Target& target) {
   const cpu::TileSize tile = cpu::default_tile(target);
-  return {.math = cpu::default_math(p.element, target), .mr = tile.mr, .nr = tile.nr, .tokens = default_tokens(p)};
+  return {.math = cpu::Math::kF32, .mr = tile.mr, .nr = tile.nr, .tokens = default_tokens(p)};
 }
 
 std::vector<Tunable<CpuConfig>> Cpu::tunables(const SelectedProblem& p, const Target& target) {
