@@ -2,7 +2,7 @@
 
 # Debian 12 and Ubuntu 24.04 have all of these under the same names.
 FSA_PACKAGES=(g++ cmake ninja-build ccache clang-19 llvm-19-dev libzstd-dev zlib1g-dev libfmt-dev nlohmann-json3-dev libssl-dev libcli11-dev)
-FSA_TEST_PACKAGES=(libgtest-dev python3 python3-numpy binutils)
+FSA_TEST_PACKAGES=(libclang-rt-19-dev libgtest-dev python3 python3-numpy binutils)
 
 say() { printf '\n== %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }

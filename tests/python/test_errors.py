@@ -3,6 +3,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import fsa
@@ -61,6 +62,7 @@ class Errors(unittest.TestCase):
 
     def test_parameters(self):
         self.refused("unsupported", "block_size", "20", block_size=20)
+        self.refused("unsupported", "head_dim is 20", **{name: self.x[name][..., :20].copy() for name in ("q", "k", "v")})
         self.refused("invalid_argument", "block_size", block_size="large")
         with self.assertRaises(TypeError):
             fsa.selected_attention(*self.x.values())
@@ -69,6 +71,7 @@ class Errors(unittest.TestCase):
         import numpy as np
         i = lambda *values: np.array(values, np.int32)
         self.refused("invalid_argument", "both cu_q and cu_k", cu_q=i(0, 40, 96))
+        self.refused("invalid_argument", "cu_q", cu_q=i(0, 97, 96), cu_k=i(0, 96, 96))
         self.refused("invalid_argument", "cu_k ends at 95", cu_q=i(0, 96), cu_k=i(0, 95))
         self.refused("invalid_argument", "sequence 0", cu_q=i(0, 60, 96), cu_k=i(0, 50, 96))
 
@@ -93,6 +96,35 @@ class Errors(unittest.TestCase):
         with self.assertRaises(fsa.Error) as caught:
             fsa.Engine("cpu").plan("selected_attention", {"head_dim": {1, 2}})
         self.assertIn("no JSON object", caught.exception.message)
+
+    def test_misaligned_pointers(self):
+        import numpy as np
+        memory = np.zeros(96 * 4 * 64 + 1, np.float32)
+        shift = 1 if memory.ctypes.data % 16 == 0 else 0
+        self.refused("invalid_argument", "q is at address", "misaligned", q=memory[shift:shift + 96 * 4 * 64].reshape(96, 4, 64))
+
+    def test_a_cache_folder_that_cannot_be_written_is_a_warning_to_plans_and_an_error_to_tuning(self):
+        with tempfile.NamedTemporaryFile() as file:  # a path below a file: not even root can make a folder there
+            lines = []
+            engine = fsa.Engine("cpu", cache_dir=f"{file.name}/cache", log=lambda level, line: lines.append((level, line)))
+            self.call(engine=engine)
+            self.assertTrue([line for level, line in lines if level == "warning" and file.name in line], lines)
+            with self.assertRaises(fsa.Error) as caught:
+                fsa.tune("selected_attention", support.small_problem(), engine=engine)
+            self.assertEqual(caught.exception.kind, "unavailable")
+            self.assertIn(file.name, caught.exception.message)
+
+    def test_a_pack_for_another_architecture(self):
+        pack = os.environ["FSA_TEST_FOREIGN_PACK"]
+        self.refused("not_found", "sm_80", "export", engine=fsa.Engine("cpu", pack=pack, freeze=True, cache=False))
+
+    def test_a_workspace_too_small_for_the_whole_operator(self):
+        import numpy as np
+        with self.assertRaises(fsa.Error) as caught:
+            fsa.native_sparse_attention(self.x["q"], self.x["k"], self.x["v"], np.ones((96, 4, 3), np.float32), kernel_size=32, stride=16,
+                                        block_size=32, topk=4, window=64, workspace=np.zeros(16, np.uint8))
+        self.assertEqual(caught.exception.kind, "invalid_argument")
+        self.assertRegex(caught.exception.message, "workspace has [0-9]+ bytes; supported: at least [0-9]{3,} bytes")
 
     def test_operators_that_this_library_lacks_say_so(self):
         import numpy as np

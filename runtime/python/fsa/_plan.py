@@ -33,26 +33,40 @@ class TensorInfo:
 
 class _Frame:
     """The arguments of one call in C: an array of addresses of DLTensors, and DLTensors for those who have none of their own."""
-    __slots__ = ("pointers", "address", "own", "shapes", "strides", "seen", "uses_own")
+    __slots__ = ("pointers", "address", "own", "addresses", "shapes", "strides", "seen", "uses_own")
 
     def __init__(self, count: int):
         self.pointers = (ctypes.c_uint64 * count)()
         self.address = ctypes.addressof(self.pointers)
         self.own = [c.DLTensor() for _ in range(count)]
+        self.addresses = [ctypes.addressof(tensor) for tensor in self.own]
         self.shapes = [(ctypes.c_int64 * 8)() for _ in range(count)]
         self.strides = [(ctypes.c_int64 * 8)() for _ in range(count)]
         self.seen: list = [None] * count
         self.uses_own = [False] * count
 
-    def put_torch(self, i: int, tensor) -> None:
+    def put_own(self, i: int) -> int:
+        """Takes the frame's DLTensor as the argument; returns its address, for another to fill it."""
         if not self.uses_own[i]:
-            self.pointers[i] = ctypes.addressof(self.own[i])
+            self.pointers[i] = self.addresses[i]
             self.uses_own[i] = True
+        return self.addresses[i]
+
+    def put_torch(self, i: int, tensor) -> None:
+        self.put_own(i)
         seen = (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
         if seen != self.seen[i]:
             self._describe(i, *seen)
             self.seen[i] = seen
         self.own[i].data = tensor.data_ptr()
+
+    def put_exchanged(self, i: int, tensor, table: _tensors.Exchange) -> None:
+        """Lets the tensor's library describe it; what DLPack cannot express is described here, for the library's error message."""
+        self.seen[i] = None
+        try:
+            table.describe(tensor, self.put_own(i))
+        except (BufferError, RuntimeError, TypeError):
+            self.put_torch(i, tensor)
 
     def put_address(self, i: int, address: int) -> None:
         self.pointers[i] = address
@@ -69,6 +83,7 @@ class _Frame:
             raise bad(f"a tensor on {device}", "the CPU and CUDA devices", "move it with .to()", kind="unsupported")
         tensor.device = c.DLDevice(kinds[device.type], device.index or 0)
         tensor.ndim = len(shape)
+        tensor.byte_offset = 0
         for k, (n, stride) in enumerate(zip(shape, strides)):
             self.shapes[i][k], self.strides[i][k] = n, stride
         tensor.shape = ctypes.cast(self.shapes[i], ctypes.POINTER(ctypes.c_int64))
@@ -180,13 +195,17 @@ class Plan:
         torch = sys.modules.get("torch")
         tensor_type = getattr(torch, "Tensor", ())
         dlpack_stream = None if self._index is None else stream or 1  # DLPack's number for the default stream
-        keep, names, written, put_torch, put_address, export = [], self._names, self._written, frame.put_torch, frame.put_address, _tensors.export
+        keep, exchange_of = [], _tensors.exchange_of
         for i, tensor in enumerate(tensors):
             if isinstance(tensor, tensor_type):
-                put_torch(i, tensor)
+                table = exchange_of(type(tensor))
+                if table is None:
+                    frame.put_torch(i, tensor)
+                else:
+                    frame.put_exchanged(i, tensor, table)
             else:
-                capsule, address = export(tensor, names[i], written[i], dlpack_stream)
-                put_address(i, address)
+                capsule, address = _tensors.export(tensor, self._names[i], self._written[i], dlpack_stream)
+                frame.put_address(i, address)
                 keep.append(capsule)
         return keep
 

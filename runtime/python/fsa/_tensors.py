@@ -57,6 +57,56 @@ def device_of(tensor) -> str:
     return device_text(int(device_type), int(index))
 
 
+# ---- DLPack's table of C functions ----
+
+class _ExchangeTable(ctypes.Structure):
+    """DLPackExchangeAPI of DLPack 1.2 and later, by the addresses of its functions."""
+    _fields_ = [("major", ctypes.c_uint32), ("minor", ctypes.c_uint32), ("previous", ctypes.c_void_p), ("allocate", ctypes.c_void_p),
+                ("managed_from_object", ctypes.c_void_p), ("managed_to_object", ctypes.c_void_p), ("describe", ctypes.c_void_p),
+                ("current_stream", ctypes.c_void_p)]
+
+
+class Exchange:
+    """What a type of tensors offers through __dlpack_c_exchange_api__: what its Python attributes tell, without making Python objects.
+
+    describe(tensor, address): fills the DLTensor at `address`, valid while the tensor lives unchanged; raises what the library raises.
+    current_stream(device): the handle of the stream that the library works on now.
+    """
+
+    def __init__(self, table: _ExchangeTable):
+        # PYFUNCTYPE keeps the interpreter's lock, which these functions need, and raises the exception that they set.
+        self.describe = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p)(table.describe)
+        self._current = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int32, ctypes.c_void_p)(table.current_stream)
+
+    def current_stream(self, index: int) -> int:
+        handle = ctypes.c_void_p()
+        self._current(CUDA, index, ctypes.addressof(handle))
+        return handle.value or 0
+
+
+_exchanges: dict = {}
+
+
+def exchange_of(kind: type) -> Exchange | None:
+    """The table of a type of tensors; None where it has none, or one whose layout is not known here."""
+    try:
+        return _exchanges[kind]
+    except KeyError:
+        found = _exchanges[kind] = _find_exchange(kind)
+        return found
+
+
+def _find_exchange(kind: type) -> Exchange | None:
+    # vars(): a derived class may hold its elements elsewhere than the class that the functions were written for.
+    capsule = vars(kind).get("__dlpack_c_exchange_api__")
+    try:
+        address = _capsule_pointer(capsule, b"dlpack_exchange_api")
+    except (ValueError, TypeError):
+        return None
+    table = _ExchangeTable.from_address(address)
+    return Exchange(table) if table.major == 1 and table.describe and table.current_stream else None
+
+
 # ---- Making tensors ----
 
 _TORCH_DTYPES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "i32": "int32"}
@@ -109,6 +159,9 @@ def prefix_sums(values: list[int], like, name: str):
 
 def current_stream(tensor, index: int) -> int:
     """The stream on which the tensor's library works on cuda:`index` now; 0, the default stream, for libraries without one."""
+    table = exchange_of(type(tensor))
+    if table is not None:
+        return table.current_stream(index)
     torch = torch_of(tensor)
     if torch is not None:
         return torch.cuda.current_stream(index).cuda_stream
