@@ -27,7 +27,7 @@ class TileEngine {
  public:
   FSA_INLINE TileEngine(float scale, float* scratch) : scale_log2_(scale * kLog2E), scratch_(scratch) {}
 
-  FSA_INLINE void pack(const BlockSource& source, int limit) {
+  FSA_NOINLINE void pack(const BlockSource& source, int limit) {
     pack_keys(t(), source, limit, keys());
     pack_values(t(), source, limit, values());
   }
@@ -53,7 +53,7 @@ class TileEngine {
   }
 
   /// Folds the packed block into the states of the tile's rows.
-  FSA_INLINE void attend(TileRows& rows) {
+  FSA_NOINLINE void attend(TileRows& rows) {
 #pragma clang loop unroll(disable) vectorize(disable)
     for (int r = rows.count; r < kTileRows; ++r) rows.state[r] = spare();
     score(rows);

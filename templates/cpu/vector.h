@@ -3,6 +3,8 @@
 #include "cpu/tile_layout.h"
 
 #define FSA_INLINE [[clang::always_inline]] inline
+// For the parts of a kernel that run long: as functions of their own they compile a fifth faster than in one nest of loops.
+#define FSA_NOINLINE [[clang::noinline]]
 #define FSA_INLINE_LAMBDA __attribute__((always_inline))
 #define FSA_UNROLL _Pragma("clang loop unroll(full)")
 

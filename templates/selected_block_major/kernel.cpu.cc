@@ -29,7 +29,7 @@ class ChunkLists {
       : p_(p), head_(head), offsets_(scratch + s.offsets), latest_(scratch + s.latest), tokens_(scratch + s.tokens) {}
 
   /// Lists the tokens [first, end) of `s`; returns the number of blocks that may have a list.
-  FSA_INLINE int build(const Sequence& s, int first, int end) {
+  FSA_NOINLINE int build(const Sequence& s, int first, int end) {
     const int blocks = s.position(end - 1) < 0 ? 0 : s.position(end - 1) / block_size() + 1;
     for (int j = 0; j <= blocks; ++j) offsets_[j] = 0;
     for (int j = 0; j < blocks; ++j) latest_[j] = -1;
