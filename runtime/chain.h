@@ -46,6 +46,7 @@ class Chain {
     std::unique_ptr<const Packer> packer;
     std::vector<Launch> launches;
     std::vector<std::size_t> slots;  // of each tensor the kernel names
+    bool beside = false;             // on the side stream, from the start of the chain until join_
   };
   struct WorkspaceTensor {
     TensorView view;     // data is null
@@ -64,6 +65,10 @@ class Chain {
   std::size_t slot_of(const TensorSpec& spec, std::vector<std::string>& names);
   void resolve(std::span<const TensorView> tensors, Workspace workspace, Slots& slots) const;
   Result<void> launch(const BoundStep& step, Call& call, void* stream) const;
+  /// Launches the steps [first, end) that are `beside`, or those that are not.
+  Result<void> launch_steps(std::size_t first, std::size_t end, bool beside, Call& call, void* stream) const;
+  /// The first step that reads what a step beside it wrote; the number of steps where none does.
+  std::size_t find_join() const;
   /// Gives every internal tensor its place, once all steps are bound.
   void lay_out_workspace();
 
@@ -71,6 +76,8 @@ class Chain {
   std::vector<TensorSpec> externals_;
   std::vector<WorkspaceTensor> internals_;
   std::vector<BoundStep> steps_;
+  std::unique_ptr<SideStream> side_;  // null: every step follows the one before
+  std::size_t join_ = 0;
   std::size_t workspace_bytes_ = 0;
 };
 

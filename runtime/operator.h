@@ -20,6 +20,7 @@ struct ChainStage {
   std::string name;                             ///< unique within the variant; what configs are kept under
   std::string family;
   std::map<std::string, std::string> renames;   ///< the family's name of a tensor -> the operator's
+  bool beside = false;                          ///< it reads the caller's tensors alone, and may run beside the stages before its reader
 
   /// A stage named like its family.
   ChainStage(const char* family_name) : name(family_name), family(family_name) {}
@@ -50,6 +51,7 @@ struct ChainStep {
   Json problem;
   Json config;
   std::map<std::string, std::string> renames;
+  bool beside = false;
 
   /// A step on its own, named like its family.
   ChainStep(const Kernel* step_kernel, Json step_problem, Json step_config)
@@ -59,7 +61,8 @@ struct ChainStep {
         kernel(step_kernel),
         problem(std::move(step_problem)),
         config(std::move(step_config)),
-        renames(chain_stage.renames) {}
+        renames(chain_stage.renames),
+        beside(chain_stage.beside) {}
 
   /// The kernel's tensors, under the operator's names.
   std::vector<TensorSpec> tensors() const;

@@ -28,10 +28,13 @@ std::string describe(DLDevice device) {
 }
 
 std::string describe(DLDataType type) {
+  constexpr int kComplex = 5, kBool = 6;  // DLPack's; a caller's older dlpack.h does not name them
+  if (type.code == kBool && type.lanes == 1) return "bool";
   const char* code = type.code == kDLInt      ? "int"
                      : type.code == kDLUInt   ? "uint"
                      : type.code == kDLFloat  ? "float"
                      : type.code == kDLBfloat ? "bfloat"
+                     : type.code == kComplex  ? "complex"
                                               : nullptr;
   const std::string name = code ? fmt::format("{}{}", code, type.bits) : fmt::format("DLPack code {} of {} bits", type.code, type.bits);
   return type.lanes == 1 ? name : fmt::format("{} in {} lanes", name, type.lanes);

@@ -6,6 +6,7 @@
 
 #include "runtime/device/cuda_context.h"
 #include "runtime/device/cuda_module.h"
+#include "runtime/device/cuda_side_stream.h"
 #include "runtime/device/cuda_timer.h"
 
 namespace fsa {
@@ -132,6 +133,7 @@ class CudaDevice final : public Device {
     });
   }
 
+  Result<std::unique_ptr<SideStream>> make_side_stream() const override { return CudaSideStream::make(context_); }
   Result<std::unique_ptr<Timer>> make_timer(Enqueue work) const override { return CudaTimer::make(context_, std::move(work)); }
 
   Result<void> check_pointer(const void* pointer, std::string_view what) const override {

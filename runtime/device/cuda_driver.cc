@@ -62,6 +62,7 @@ void resolve_memory(Resolver& r, CudaDriver& d) {
 void resolve_streams(Resolver& r, CudaDriver& d) {
   r.required(d.stream_create, "cuStreamCreate").required(d.stream_destroy, "cuStreamDestroy_v2");
   r.required(d.stream_synchronize, "cuStreamSynchronize").required(d.stream_is_capturing, "cuStreamIsCapturing");
+  r.required(d.stream_get_capture_info, "cuStreamGetCaptureInfo_v2").required(d.stream_wait_event, "cuStreamWaitEvent");
   r.required(d.stream_begin_capture, "cuStreamBeginCapture_v2").required(d.stream_end_capture, "cuStreamEndCapture");
   r.required(d.exchange_capture_mode, "cuThreadExchangeStreamCaptureMode").required(d.event_create, "cuEventCreate");
   r.required(d.event_destroy, "cuEventDestroy_v2").required(d.event_record, "cuEventRecord");

@@ -41,7 +41,7 @@ struct CudaDriver {
   enum FunctionAttribute : int { kNumRegisters = 4, kMaxDynamicSmemBytes = 8 };
   enum PointerAttribute : int { kMemoryType = 2, kIsManaged = 8, kDeviceOrdinal = 9 };
   enum CaptureMode : int { kCaptureGlobal = 0, kCaptureThreadLocal = 1, kCaptureRelaxed = 2 };
-  static constexpr unsigned kStreamNonBlocking = 1, kEventRecordExternal = 1;
+  static constexpr unsigned kStreamNonBlocking = 1, kEventRecordExternal = 1, kEventDisableTiming = 2;
   static constexpr int kMemoryTypeDevice = 2;
 
   Status (*get_error_name)(Status, const char**) = nullptr;
@@ -80,6 +80,9 @@ struct CudaDriver {
   Status (*stream_destroy)(Stream) = nullptr;
   Status (*stream_synchronize)(Stream) = nullptr;
   Status (*stream_is_capturing)(Stream, int* status) = nullptr;
+  /// Status (0: none) and number of the capture; the rest of what it can tell is not asked for.
+  Status (*stream_get_capture_info)(Stream, int* status, std::uint64_t* id, Graph*, const void**, std::size_t*) = nullptr;
+  Status (*stream_wait_event)(Stream, Event, unsigned flags) = nullptr;
   Status (*stream_begin_capture)(Stream, CaptureMode) = nullptr;
   Status (*stream_end_capture)(Stream, Graph*) = nullptr;
   Status (*exchange_capture_mode)(CaptureMode*) = nullptr;

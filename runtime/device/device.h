@@ -36,6 +36,17 @@ class Timer {
   virtual Result<double> run() = 0;
 };
 
+/// A second stream, for work beside that of a caller's stream. Any number of threads may share it.
+class SideStream {
+ public:
+  virtual ~SideStream() = default;
+  /// The stream to enqueue on, where work starts after what `stream` holds so far; to be followed by join(). Null while another
+  /// thread or another capture uses it: then all goes to `stream`. No lock, no allocation.
+  virtual Result<void*> fork(void* stream) const = 0;
+  /// Makes `stream` wait for what was enqueued since fork().
+  virtual Result<void> join(void* stream) const = 0;
+};
+
 /// What a device states of its own speed; 0: it does not tell.
 struct DeviceRates {
   double clock_hz = 0;          ///< of its units, at most
@@ -71,6 +82,8 @@ class Device {
   virtual Result<void> synchronize() const = 0;
   /// A stream for the caller's own use, destroyed with the returned handle; null data on the CPU.
   virtual Result<std::shared_ptr<void>> make_stream() const = 0;
+  /// Null where launches are done when they return.
+  virtual Result<std::unique_ptr<SideStream>> make_side_stream() const { return std::unique_ptr<SideStream>(); }
   virtual Result<std::unique_ptr<Timer>> make_timer(Enqueue work) const = 0;
   /// Checks that `pointer` can be read by kernels of this device, without touching it. Cheap; used by validation only.
   virtual Result<void> check_pointer(const void* pointer, std::string_view what) const = 0;

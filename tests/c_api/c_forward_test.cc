@@ -112,6 +112,10 @@ TEST_F(CForward, ElementTypesThatAreNoneOfThePlans) {
   expect_refused({"q has elements of type float64", "f32 for this plan"});
   q.dl.dtype = {kDLFloat, 32, 4};
   expect_refused({"float32 in 4 lanes"});
+  q.dl.dtype = {6, 8, 1};
+  expect_refused({"q has elements of type bool"});
+  q.dl.dtype = {5, 64, 1};
+  expect_refused({"q has elements of type complex64"});
   q.dl.dtype = {kDLFloat, 32, 1};
   cu_q.dl.dtype = {kDLInt, 64, 1};
   expect_refused({"cu_q has elements of type int64", "i32"});

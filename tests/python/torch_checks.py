@@ -58,7 +58,7 @@ class Torch(checks.Results):
         q, k, v, blocks = self.inputs()
         for change, parts in ((dict(block_indices=blocks.long()), ("block_indices", "int64", "i32")), (dict(k=k.double()), ("k has elements", "float64")),
                               (dict(v=v.to("meta")), ("meta",)), (dict(q=q.to(torch.complex64)), ("complex64",)),
-                              (dict(k=k.bool()), ("k has elements", "uint8"))):
+                              (dict(k=k.bool()), ("k has elements", "bool"))):
             with self.assertRaises(fsa.Error) as caught:
                 fsa.selected_attention(**(dict(q=q, k=k, v=v, block_indices=blocks) | change), block_size=32)
             for part in parts:

@@ -241,6 +241,63 @@ TEST_F(CudaDevice, LoadingAndUnloadingWhileAnotherStreamCapturesLeaveThatCapture
   EXPECT_EQ(download(*x), std::vector<float>(1000, 1.f)) << "a captured launch must not run";
 }
 
+TEST_F(CudaDevice, WorkOnTheSideStreamRunsBetweenForkAndJoin) {
+  const auto x = upload(std::vector<float>(kMirrorFloats, 0.f)), y = upload({0.f});
+  const auto stream = device_->make_stream().value();
+  const auto side = device_->make_side_stream().value();
+  float* const data = static_cast<float*>(x->data());
+  for (int round = 0; round < 20; ++round) {
+    // Slow work before the fork and on the side: whoever does not wait finds the numbers of before.
+    ASSERT_TRUE(start(kSpin, {static_cast<float*>(y->data()), 1, 200'000}, stream.get()));
+    ASSERT_TRUE(start(kAdd, {data, 1, 0}, stream.get()));
+    const auto forked = side->fork(stream.get());
+    ASSERT_TRUE(forked) << forked.error().message();
+    ASSERT_NE(*forked, nullptr);
+    EXPECT_EQ(side->fork(stream.get()).value(), nullptr) << "taken";
+    ASSERT_TRUE(start(kSpin, {static_cast<float*>(y->data()), 1, 200'000}, *forked));
+    ASSERT_TRUE(start(kMirror, {data, kMirrorFloats, 0}, *forked));
+    ASSERT_TRUE(side->join(stream.get()));
+    ASSERT_TRUE(start(kAdd, {data, 1, 0}, stream.get()));  // to what the mirror brought to the front
+  }
+  const std::vector<float> got = download(*x);
+  // Each round adds 1 to the first number, exchanges the two ends, and adds 1 to what is first then.
+  float first = 0, last = 0;
+  for (int round = 0; round < 20; ++round) {
+    std::swap(++first, last);
+    ++first;
+  }
+  EXPECT_EQ(got.front(), first);
+  EXPECT_EQ(got.back(), last);
+}
+
+TEST_F(CudaDevice, TheSideStreamOfOneCaptureIsNobodyElsesUntilItsEnd) {
+  const CudaDriver& driver = context_->driver();
+  const CurrentContext current(*context_);
+  const auto x = upload(std::vector<float>(1000, 1.f));
+  const auto stream = device_->make_stream().value(), other = device_->make_stream().value();
+  const auto side = device_->make_side_stream().value();
+  auto* const handle = static_cast<CudaDriver::Stream>(stream.get());
+  ASSERT_TRUE(driver.check(driver.stream_begin_capture(handle, CudaDriver::kCaptureThreadLocal), "capture"));
+  for (int i = 0; i < 2; ++i) {
+    const auto forked = side->fork(stream.get());
+    ASSERT_TRUE(forked) << forked.error().message();
+    ASSERT_NE(*forked, nullptr);
+    EXPECT_TRUE(start(kAdd, {static_cast<float*>(x->data()), 1000, 0}, *forked));
+    ASSERT_TRUE(side->join(stream.get()));
+  }
+  EXPECT_EQ(side->fork(other.get()).value(), nullptr) << "it would be captured too";
+  CudaDriver::Graph graph = nullptr;
+  CudaDriver::GraphExec exec = nullptr;
+  ASSERT_TRUE(driver.check(driver.stream_end_capture(handle, &graph), "end of capture"));
+  EXPECT_NE(side->fork(other.get()).value(), nullptr);
+  EXPECT_TRUE(side->join(other.get()));
+  ASSERT_TRUE(driver.check(driver.graph_instantiate(&exec, graph, 0), "instantiation"));
+  ASSERT_TRUE(driver.check(driver.graph_launch(exec, handle), "launch"));
+  EXPECT_EQ(download(*x), std::vector<float>(1000, 3.f));
+  driver.graph_exec_destroy(exec);
+  driver.graph_destroy(graph);
+}
+
 TEST_F(CudaDevice, PointersOfTheGpuPassAndOthersAreNamed) {
   const auto x = upload({1.f});
   EXPECT_TRUE(device_->check_pointer(x->data(), "q"));

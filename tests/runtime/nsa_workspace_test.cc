@@ -39,6 +39,21 @@ TEST(NsaWorkspace, SeparateGatesShareTheMemoryOfThePartialOutputs) {
   EXPECT_LE(static_cast<double>(workspace(p, "block_major", "sm_90a")), 6 * kGigabyte);
 }
 
+TEST(NsaWorkspace, WhereTheWindowRunsBesideTheOthersItsOutputSharesNoMemory) {
+  const Operator& op = native_sparse_attention_operator();
+  for (const std::int64_t tokens : {512, 65536}) {
+    const Json p = problem(4, tokens);
+    auto steps = make_chain(op, p, {.variant = "block_major"}, Target::parse("sm_90a").value()).value();
+    const std::size_t beside = Chain::workspace_of(steps, op.external_specs(p)).value();
+    for (ChainStep& step : steps) step.beside = false;
+    const std::size_t behind = Chain::workspace_of(steps, op.external_specs(p)).value();
+    if (tokens == 512)
+      EXPECT_GT(beside, behind);
+    else
+      EXPECT_EQ(beside, behind) << "a window that fills the GPU runs behind the others, in the memory they left";
+  }
+}
+
 TEST(NsaWorkspace, AMillionTokensOfOneHeadArePlanned) {
   const Json p = problem(1, 1 << 20);
   EXPECT_LE(static_cast<double>(default_workspace(p)), 24 * kGigabyte);

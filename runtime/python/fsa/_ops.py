@@ -76,14 +76,14 @@ def _run(bound: _Bound, tensors: dict, outputs: dict, workspace, stream) -> list
 
 
 def _arguments(order: list, tensors: dict, outputs: dict) -> tuple[list, list]:
-    arguments, results = [], []
+    arguments, results, like = [], [], tensors["q"]
     for name, make in order:
         if make is None:
             arguments.append(tensors[name])
             continue
         tensor = outputs.get(name)
         if tensor is None:
-            tensor = make()
+            tensor = make(like)
         arguments.append(tensor)
         results.append(tensor)
     return arguments, results

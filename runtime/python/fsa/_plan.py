@@ -92,8 +92,9 @@ class _Frame:
 
 def _torch_dtype(dtype) -> c.DLDataType:
     """A type that no plan takes, in DLPack's terms, for the library's error message."""
-    code = 2 if dtype.is_floating_point else 1 if str(dtype).startswith(("torch.uint", "torch.bool")) else 0
-    return c.DLDataType(code, dtype.itemsize * 8, 2 if dtype.is_complex else 1)
+    name = str(dtype)
+    code = 6 if name == "torch.bool" else 5 if dtype.is_complex else 2 if dtype.is_floating_point else 1 if name.startswith("torch.uint") else 0
+    return c.DLDataType(code, dtype.itemsize * 8, 1)
 
 
 class Plan:
@@ -124,6 +125,7 @@ class Plan:
         self._names = [t.name for t in self.tensors]
         self._written = [t.written for t in self.tensors]
         self._index = None if self.device == "cpu" else int(self.device[5:])
+        self._workspace_maker: tuple = (None, None)  # of a type of tensors
         self._frames: list[_Frame] = []  # free ones; popping and appending are atomic
 
     def _tensor(self, i: int) -> TensorInfo:
@@ -157,13 +159,21 @@ class Plan:
             address = _tensors.scratch.get(size)
         else:
             with _tensors.allocating_on(stream, like):
-                memory = _tensors.maker((self.workspace_bytes // 4 + 1,), "i32", like, "workspace")()
+                memory = self._make_workspace(like)
             keep.append(memory)
-            address, size, _ = _tensors.workspace_memory(memory)
+            size = self.workspace_bytes
+            address = memory.data_ptr() if hasattr(memory, "data_ptr") else _tensors.workspace_memory(memory)[0]
         status = self._forward(self._handle, frame.address, len(tensors), address, size, handle)
         self._frames.append(frame)
         if status:
             c.raise_for(status)
+
+    def _make_workspace(self, like):
+        kind, make = self._workspace_maker
+        if kind is not type(like):
+            make = _tensors.maker((self.workspace_bytes // 4 + 1,), "i32", like, "workspace")
+            self._workspace_maker = type(like), make
+        return make(like)
 
     def validate(self, tensors: Sequence | Mapping) -> None:
         """Everything forward() checks, that the memory is the device's, and the contents of cu_q and cu_k. Waits for the device."""

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
 import sys
 import threading
 
@@ -122,23 +121,26 @@ def _numpy_dtype(np, dtype: str, like):
 
 
 def maker(shape: tuple, dtype: str, like, name: str):
-    """A function that makes an uninitialised tensor of `like`'s library and on its device."""
+    """A function that makes an uninitialised tensor of the library and on the device of its argument, a tensor such as `like`."""
     torch = torch_of(like)
     if torch is not None:
-        return functools.partial(torch.empty, shape, dtype=getattr(torch, _TORCH_DTYPES[dtype]), device=like.device)
+        kind = getattr(torch, _TORCH_DTYPES[dtype])  # new_empty parses no device, which takes torch.empty as long as the rest
+        return (lambda near: near.new_empty(shape)) if kind == like.dtype else (lambda near: near.new_empty(shape, dtype=kind))
     library = library_of(like, name)
     if library == "cupy":
         import cupy
-        return functools.partial(cupy.empty, shape, _numpy_dtype(cupy, dtype, like))
+        cupy_kind = _numpy_dtype(cupy, dtype, like)
+        return lambda near: cupy.empty(shape, cupy_kind)
     if device_of(like) != "cpu":
         refusal = bad(f"{name} was not given, and tensors of {library} on {device_of(like)} cannot be made here", "torch and cupy on CUDA",
                       f"pass {'out' if name in ('o', 'block_indices') else name}=")
 
-        def refuse():
+        def refuse(near):
             raise refusal
         return refuse
     import numpy
-    return functools.partial(numpy.empty, shape, _numpy_dtype(numpy, dtype, like))
+    numpy_kind = _numpy_dtype(numpy, dtype, like)
+    return lambda near: numpy.empty(shape, numpy_kind)
 
 
 def prefix_sums(values: list[int], like, name: str):
