@@ -25,6 +25,7 @@ class Mbarrier {
   FSA_DEVICE void arrive_after_copies() const {
     asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(address_) : "memory");
   }
+  FSA_DEVICE unsigned address() const { return address_; }
   FSA_DEVICE bool test(int parity) const {
     unsigned done;
     asm volatile("{\n.reg .pred p;\nmbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\nselp.u32 %0, 1, 0, p;\n}"
@@ -41,6 +42,13 @@ class Mbarrier {
  private:
   unsigned address_;
 };
+
+/// Copies `bytes`, a multiple of 16, from global to shared memory as one unit; they count as bytes that have come for `barrier`.
+FSA_DEVICE void copy_bulk(unsigned smem, const void* global, int bytes, const Mbarrier& barrier) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(smem), "l"(global),
+               "r"(bytes), "r"(barrier.address())
+               : "memory");
+}
 
 /// After Mbarrier::init.
 FSA_DEVICE void publish_barriers() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }

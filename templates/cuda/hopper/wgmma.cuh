@@ -13,7 +13,7 @@ namespace fsa::cuda::hopper {
 template <int kRows, int kColumns>
 struct PanelTile {
   static_assert(kRows % 8 == 0 && kColumns % 8 == 0, "a tile is made of 8x8 matrices");
-  static constexpr int kPanels = ceil_div(kColumns, 64), kPanelBytes = kRows * 128, kBytes = kPanels * kPanelBytes;
+  static constexpr int kChunks = kColumns / 8, kPanelBytes = kRows * 128;
 
   /// Byte offset of columns [8 * chunk, 8 * chunk + 8) of `row`.
   static FSA_DEVICE unsigned offset(int row, int chunk) { return (chunk >> 3) * kPanelBytes + row * 128 + (((chunk ^ row) & 7) << 4); }
