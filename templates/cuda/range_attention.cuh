@@ -67,30 +67,26 @@ FSA_DEVICE int find_ranges(const RangeParams& p, RangeTables<T>& tables, int fir
   return count;
 }
 
-/// The copies of the walk's steps, ahead of the products.
+/// The walk over the tile's segments in steps of kKeys rows, as the copies see it: ahead of the products.
 template <class T>
 class StepCopies {
  public:
   FSA_DEVICE StepCopies(const RangeParams& p, RangeTables<T>& tables, int segments, int head, unsigned stages, int stage_bytes,
                         int v_offset)
-      : p_(p),
-        tables_(tables),
-        head_(head),
-        stages_(stages),
-        stage_bytes_(stage_bytes),
-        v_offset_(v_offset),
-        walk_(tables.segments, segments) {}
+      : p_(p), tables_(tables), segments_(segments), head_(head), stages_(stages), stage_bytes_(stage_bytes), v_offset_(v_offset) {
+    if (segments > 0) left_ = tables.segments[0];
+  }
 
   /// Starts the copies of the next step to `stage`, as a group that is empty where there is none; returns the number of steps.
   FSA_DEVICE int start(int stage) {
-    const bool exists = !walk_.done();
+    const bool exists = left_.begin < left_.end;
     if (exists) {
       const unsigned buffer = stages_ + stage * stage_bytes_;
-      const KeyRange step = walk_.step();
-      copy_rows<typename T::KTile, T::kD, T::kKeys, T::kThreads>(p_.k, p_.k_stride, head_, step.begin, step.end, buffer);
-      copy_rows<typename T::VTile, T::kDv, T::kKeys, T::kThreads>(p_.v, p_.v_stride, head_, step.begin, step.end, buffer + v_offset_);
-      if (threadIdx.x == 0) tables_.steps[stage] = step;
-      walk_.advance();
+      copy_rows<typename T::KTile, T::kD, T::kKeys, T::kThreads>(p_.k, p_.k_stride, head_, left_.begin, left_.end, buffer);
+      copy_rows<typename T::VTile, T::kDv, T::kKeys, T::kThreads>(p_.v, p_.v_stride, head_, left_.begin, left_.end, buffer + v_offset_);
+      if (threadIdx.x == 0) tables_.steps[stage] = left_;
+      left_.begin += T::kKeys;
+      if (left_.begin >= left_.end && segment_ + 1 < segments_) left_ = tables_.segments[++segment_];
     }
     commit_copies();
     return exists;
@@ -99,10 +95,11 @@ class StepCopies {
  private:
   const RangeParams& p_;
   RangeTables<T>& tables_;
-  int head_;
+  int segments_, head_;
   unsigned stages_;
   int stage_bytes_, v_offset_;
-  RangeWalk<T::kKeys> walk_;
+  int segment_ = 0;
+  KeyRange left_{0, 0};
 };
 
 /// The pieces of a stage's V that this thread copied, on their way from bf16 to f16, in place.

@@ -30,11 +30,10 @@ struct RangeConfig {
   /// Past 192 all 256: the addresses of tiles without the swizzle, beside that many accumulators, make ptxas spill.
   FSA_HOST_DEVICE static constexpr int v_columns(const RangeShape& s) { return s.head_dim_v > 192 ? 256 : round_up(s.head_dim_v, 16); }
 
-  /// Registers that the warp's rows of Q take where a lane holds them: up to 32, or what a warpgroup's others leave,
-  /// which without Q in shared memory need 16 fewer.
+  /// Registers that the warp's rows of Q take where a lane holds them: up to 32, or what a warpgroup's others leave.
   FSA_HOST_DEVICE constexpr int held_registers(const RangeShape& s) const {
     const int needed = row_tiles * k_columns(s) / 4;
-    return needed <= (warpgroups() ? consumer_registers() - attending_registers(s) + 16 : 32) ? needed : 0;
+    return needed <= (warpgroups() ? consumer_registers() - attending_registers(s) : 32) ? needed : 0;
   }
 
   // Warpgroups: registers. A multiprocessor's 512 per lane of four warps are dealt out in eights.
@@ -44,9 +43,8 @@ struct RangeConfig {
     const int all = 512 / (warps / 4 + 1) / 8 * 8 * (warps / 4 + 1), each = (all - producer_registers()) / (warps / 4) / 8 * 8;
     return each < 240 ? each : 240;
   }
-  /// Of those that attend, without Q: two steps' logits, one's probabilities, outputs, and addresses with what passes through;
-  /// below, ptxas spills or serialises.
-  FSA_HOST_DEVICE constexpr int attending_registers(const RangeShape& s) const { return keys + keys / 4 + s.head_dim_v / 2 + 64; }
+  /// Of those that attend, without Q: logits, probabilities, outputs, and addresses with what passes through.
+  FSA_HOST_DEVICE constexpr int attending_registers(const RangeShape& s) const { return keys / 2 + keys / 4 + s.head_dim_v / 2 + 32; }
 
   // Shared memory: Q, then stages of K and V, then the tables.
   FSA_HOST_DEVICE constexpr int tile(int tile_rows, int columns) const {
@@ -58,11 +56,9 @@ struct RangeConfig {
   FSA_HOST_DEVICE constexpr int stage_bytes(const RangeShape& s) const { return k_bytes(s) + v_bytes(s); }
   FSA_HOST_DEVICE constexpr int table_offset(const RangeShape& s) const { return q_bytes(s) + stages * stage_bytes(s); }
   /// Ranges of each row and of each segment 8 + 8. Bounds of each warp 16 bytes, of each stage 8, a word per warp, a word. Of
-  /// warpgroups: ranges of each row and bounds of each warp again, bounds and counts of 32 rows each, of each stage 8 and four barriers,
-  /// two barriers, a word.
+  /// warpgroups: bounds and counts of 32 rows each, of each stage 16 and four barriers, two barriers, a word.
   FSA_HOST_DEVICE constexpr int table_bytes() const {
-    return round_up(
-        16 * rows() + (warpgroups() ? 8 * rows() + 16 * warps + 24 * rows() / 32 + 40 * stages + 24 : 20 * warps + 8 * stages + 4), 16);
+    return round_up(16 * rows() + (warpgroups() ? 24 * rows() / 32 + 48 * stages + 24 : 20 * warps + 8 * stages + 4), 16);
   }
   FSA_HOST_DEVICE constexpr int smem_bytes(const RangeShape& s) const { return table_offset(s) + table_bytes(); }
 };

@@ -47,7 +47,7 @@ std::string invalid_for_warpgroups(const RangeShape& s, const RangeConfig& c, co
   if (c.warps != 4 && c.warps != 8) return fmt::format("warps is {}, not one or two warpgroups of 4", c.warps);
   if (c.row_tiles != 1 || c.blocks != 1)
     return fmt::format("row_tiles is {} and blocks {}: warpgroups take 1 of each", c.row_tiles, c.blocks);
-  if (c.keys != 32 && c.keys != 48 && c.keys != 64) return fmt::format("keys is {}, not 32, 48 or 64", c.keys);
+  if (c.keys < 32 || c.keys > 128 || c.keys % 16 != 0) return fmt::format("keys is {}, not a multiple of 16 from 32 to 128", c.keys);
   if (c.tiles < 1 || c.tiles > 64) return fmt::format("tiles is {}, not 1 to 64", c.tiles);
   const int needed = c.attending_registers(s), held = c.consumer_registers();
   return needed > held ? fmt::format("a warpgroup needs about {} registers of {}", needed, held) : std::string();
@@ -87,21 +87,27 @@ RangeConfig default_of_warps(const RangeProblem& p, const Target& target) {
 /// Multiprocessors of the largest Hopper.
 constexpr std::int64_t kMultiprocessors = 132;
 
-/// Fewer rows than this per row of K and V do not pay for laying those out.
-constexpr std::int64_t kRowsPerKey = 1;
+/// Keys that a row sees on average.
+double mean_visible(const RangeProblem& p) {
+  const double rows = std::max(1.0, static_cast<double>(p.total_q) * p.heads_kv * p.group);
+  return range_work(p).flops / (2 * rows * (p.head_dim + p.head_dim_v));
+}
 
-/// Warpgroups, where they are and where there are enough rows for them.
+/// Warpgroups, where they are and where there are enough rows for them: fewer than K and V have do not pay for laying those out.
 std::optional<RangeConfig> default_of_warpgroups(const RangeProblem& p, const Target& target) {
-  RangeConfig c{.mma = Mma::kWarpgroup, .warps = 8, .row_tiles = 1, .keys = 64, .stages = 4, .blocks = 1, .tiles = 8};
-  if (p.total_q * p.group < p.total_rows * kRowsPerKey || mean_queries(p) * p.group < c.rows()) return std::nullopt;
-  for (; c.stages >= 2; --c.stages)
-    if (RangeKernels::invalid_reason(p, c, target).empty()) {
-      // A block that attends several tiles has the next one's rows there when it is done with one, but as many blocks as there are
-      // multiprocessors come first, four times, or the last ones leave most of them idle.
-      const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
-      while (c.tiles > 1 && tiles / c.tiles < 4 * kMultiprocessors) c.tiles /= 2;
-      return c;
-    }
+  RangeConfig c{.mma = Mma::kWarpgroup, .warps = 8, .row_tiles = 1, .blocks = 1};
+  if (p.total_q * p.group < p.total_rows || mean_queries(p) * p.group < c.rows()) return std::nullopt;
+  // A step costs some time whatever its keys, and a range's two ends are attended as whole steps. Keys, stages.
+  constexpr std::array<std::array<int, 2>, 4> kPreferred{{{112, 3}, {80, 4}, {64, 3}, {64, 2}}};
+  for (const auto& [keys, stages] : kPreferred) {
+    c.keys = keys, c.stages = stages;
+    if (mean_visible(p) < 8 * keys && keys > 80) continue;
+    // A block of several tiles brings the next one's rows while it attends one; but enough blocks come first, or the last of them
+    // leave multiprocessors idle.
+    const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
+    for (c.tiles = 8; c.tiles > 1 && tiles / c.tiles < 4 * kMultiprocessors;) c.tiles /= 2;
+    if (RangeKernels::invalid_reason(p, c, target).empty()) return c;
+  }
   return std::nullopt;
 }
 
@@ -125,7 +131,7 @@ std::vector<Tunable<RangeConfig>> RangeKernels::tunables(const RangeProblem& p, 
   return {{f[0], hopper ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}},
           {f[1], values_with({4, 8}, c.warps)},
           {f[2], {1, 2}},
-          {f[3], values_with(hopper ? std::vector<std::int64_t>{32, 48, 64} : std::vector<std::int64_t>{32, 64}, c.keys)},
+          {f[3], values_with(hopper ? std::vector<std::int64_t>{32, 64, 80, 112, 128} : std::vector<std::int64_t>{32, 64}, c.keys)},
           {f[4], values_with(hopper ? std::vector<std::int64_t>{2, 3, 4} : std::vector<std::int64_t>{2, 3}, c.stages)},
           {f[5], values_with({1, 2, 3}, c.blocks)},
           {f[6], values_with(hopper ? std::vector<std::int64_t>{1, 4, 8} : std::vector<std::int64_t>{1}, c.tiles)}};

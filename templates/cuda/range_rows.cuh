@@ -1,5 +1,5 @@
 #pragma once
-// Owns what the kernels of attention over ranges know about the rows of a tile: what each sees, and the walk over what all do.
+// Owns what the kernels of attention over ranges know about the rows of a tile: what each sees, and how Q is copied.
 #include "cuda/memory.cuh"
 #include "cuda/sequences.cuh"
 #include "range_params.h"
@@ -79,27 +79,6 @@ struct RowLookup {
     return {__reduce_min_sync(~0u, seen.begin), __reduce_max_sync(~0u, seen.end), __reduce_max_sync(~0u, seen.begin),
             __reduce_min_sync(~0u, seen.end)};
   }
-};
-
-/// The walk over a tile's segments in steps of kKeys rows.
-template <int kKeys>
-class RangeWalk {
- public:
-  FSA_DEVICE RangeWalk(const KeyRange* segments, int count) : next_(segments), after_(segments + count) {
-    if (count > 0) left_ = *next_++;
-  }
-
-  FSA_DEVICE bool done() const { return left_.begin >= left_.end; }
-  /// The step's first row, and the end of its segment.
-  FSA_DEVICE KeyRange step() const { return left_; }
-  FSA_DEVICE void advance() {
-    left_.begin += kKeys;
-    if (done() && next_ < after_) left_ = *next_++;
-  }
-
- private:
-  const KeyRange *next_, *after_;
-  KeyRange left_{0, 0};
 };
 
 /// Starts the copy of a tile's rows of Q [rows, D] by kThreads threads; rows of no query and columns past D are zeros.

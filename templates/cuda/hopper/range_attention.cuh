@@ -11,31 +11,16 @@ struct SegmentCount {
   int segments, steps;
 };
 
-/// A step: what of its segment lies in one tile of K and V. Two words, as consumers hold two in registers.
-class RangeStep {
- public:
-  RangeStep() = default;
-  /// The tile's first row; the segment; the field of V's scale.
-  template <class T>
-  static FSA_DEVICE RangeStep of(int first, const KeyRange& segment, int field) {
-    RangeStep step;
-    step.first_ = first;
-    step.rest_ = max(segment.begin - first, 0) | min(segment.end - first, T::kKeys) << 8 | field << 16;
-    return step;
-  }
+/// A step: what of its segment lies in one tile of K and V.
+struct RangeStep {
+  int first;         // row of the tile
+  KeyRange segment;  // rows of the tile that are not of it do not exist to this step
+  int field;         // of V's scale
 
-  FSA_DEVICE int first() const { return first_; }
-  /// Rows of the tile from `begin` on, and before `end`, are the segment's.
-  FSA_DEVICE int begin() const { return first_ + (rest_ & 0xff); }
-  FSA_DEVICE int end() const { return first_ + (rest_ >> 8 & 0xff); }
-  FSA_DEVICE int field() const { return rest_ >> 16; }
   template <class T>
   FSA_DEVICE bool is_partial() const {
-    return (rest_ & 0xffff) != T::kKeys << 8;
+    return first < segment.begin || first + T::kKeys > segment.end;
   }
-
- private:
-  int first_, rest_;
 };
 
 /// What producer and consumers tell each other, in shared memory.
@@ -48,9 +33,6 @@ struct RangeTables {
   WarpBounds bounds[T::kLookups];  // of 32 rows each
   RowRange rows[T::kRows];
   int num_steps;
-  // The consumers' own, of the tile they attend:
-  RowRange seen[T::kRows];
-  WarpBounds held[4 * T::kConsumers];
   // The producer's own:
   KeyRange segments[T::kRows];
   SegmentCount counts[T::kLookups];  // of 32 rows each
@@ -81,19 +63,15 @@ struct RangeMemory {
   }
 };
 
-/// A place in a ring of stages, and the parity of the phase that a consumer waits for there; in one register.
+/// A place in a ring of stages, and the parity of the phase that a consumer waits for there.
 template <int kStages>
-class RingPlace {
- public:
-  FSA_DEVICE int stage() const { return packed_ & 0xff; }
-  FSA_DEVICE int parity() const { return packed_ >> 8; }
-  FSA_DEVICE void advance() {
-    ++packed_;
-    if (stage() == kStages) packed_ = (packed_ ^ 0x100) & 0x100;
-  }
+struct RingPlace {
+  int stage = 0, parity = 0;
 
- private:
-  int packed_ = 0;
+  FSA_DEVICE void advance() {
+    stage = stage + 1 == kStages ? 0 : stage + 1;
+    parity ^= stage == 0;
+  }
 };
 
 /// The tiles of a thread block: heads fastest, the last rows first, as they have most to do where all see the first key.
@@ -178,32 +156,32 @@ class RangeProducer {
 
   FSA_DEVICE void copy(int head, int first, const KeyRange& segment) {
     const long long tile = tile_index<T>(p_, head, first);
-    const Mbarrier k_full = barrier(tables_.k_full[at_.stage()]), v_full = barrier(tables_.v_full[at_.stage()]);
-    const RangeStep step = RangeStep::of<T>(first, segment, T::kF16 ? 0 : __ldg(p_.v_fields + tile));
+    const Mbarrier k_full = barrier(tables_.k_full[at_.stage]), v_full = barrier(tables_.v_full[at_.stage]);
+    const RangeStep step{first, segment, T::kF16 ? 0 : __ldg(p_.v_fields + tile)};
     if (threadIdx.x == 0) {
-      barrier(tables_.k_empty[at_.stage()]).wait(at_.parity() ^ 1);
-      tables_.steps[at_.stage()] = step;
+      barrier(tables_.k_empty[at_.stage]).wait(at_.parity ^ 1);
+      tables_.steps[at_.stage] = step;
       k_full.arrive_expecting(T::kKBytes);
-      copy_bulk(memory_.k(at_.stage()), p_.k_tiles + tile * T::kKBytes, T::kKBytes, k_full);
+      copy_bulk(memory_.k(at_.stage), p_.k_tiles + tile * T::kKBytes, T::kKBytes, k_full);
     }
-    barrier(tables_.v_empty[at_.stage()]).wait(at_.parity() ^ 1);
+    barrier(tables_.v_empty[at_.stage]).wait(at_.parity ^ 1);
     const unsigned char* const v = p_.v_tiles + tile * T::kVBytes;
     if (step.template is_partial<T>()) {
-      copy_existing(v, step, memory_.v(at_.stage()));
+      copy_existing(v, step, memory_.v(at_.stage));
       if (threadIdx.x == 0) v_full.arrive();
     } else if (threadIdx.x == 0) {
       v_full.arrive_expecting(T::kVBytes);
-      copy_bulk(memory_.v(at_.stage()), v, T::kVBytes, v_full);
+      copy_bulk(memory_.v(at_.stage), v, T::kVBytes, v_full);
     }
     at_.advance();
   }
 
   /// A tile of V with zeros for the rows that are not of the segment: a NaN there would be one times a probability of 0, too.
   FSA_DEVICE void copy_existing(const unsigned char* v, const RangeStep& step, unsigned v_tile) const {
-#pragma unroll 2
+#pragma unroll 4
     for (int at = threadIdx.x * 16; at < T::kVBytes; at += T::kCopiers * 16) {
-      const int row = step.first() + at / 128 % T::kKeys;
-      copy16_async_or_zero(v_tile + at, v + at, row >= step.begin() && row < step.end());
+      const int row = step.first + at / 128 % T::kKeys;
+      copy16_async_or_zero(v_tile + at, v + at, row >= step.segment.begin && row < step.segment.end);
     }
     commit_copies();
     wait_copies<0>();
@@ -226,8 +204,8 @@ class RangeConsumer {
       : p_(p),
         memory_(memory),
         tables_(memory.tables),
-        group_(threadIdx.x / 128 - 1),
-        warp_(threadIdx.x / 32 % 4),
+        group_(__shfl_sync(~0u, threadIdx.x / 128 - 1, 0)),
+        warp_(__shfl_sync(~0u, threadIdx.x / 32 % 4, 0)),
         lane_(threadIdx.x % 32),
         scale_log2_(p.scale * kLog2E) {}
 
@@ -245,13 +223,12 @@ class RangeConsumer {
 
  private:
   FSA_DEVICE void attend() {
-    if (lane_ < 16) seen()[lane_] = tables_.rows[group_ * 64 + warp_ * 16 + lane_];
-    if (lane_ == 0) {
-      const WarpBounds a = tables_.bounds[2 * group_], b = tables_.bounds[2 * group_ + 1];
-      bounds() = {min(a.begin, b.begin), max(a.end, b.end), max(a.all_begin, b.all_begin), min(a.all_end, b.all_end)};
-    }
-    __syncwarp();
-    int left = tables_.num_steps;
+    const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
+    rows_[0] = tables_.rows[in_tile];
+    rows_[1] = tables_.rows[in_tile + 8];
+    const WarpBounds a = tables_.bounds[2 * group_], b = tables_.bounds[2 * group_ + 1];
+    bounds_ = {min(a.begin, b.begin), max(a.end, b.end), max(a.all_begin, b.all_begin), min(a.all_end, b.all_end)};
+    int left = __reduce_max_sync(~0u, tables_.num_steps);
     if constexpr (T::kHoldsQueries) {
       hold_queries();
       release(tables_.q_empty);
@@ -261,54 +238,38 @@ class RangeConsumer {
     coarsest_ = 1 << 20;
 #pragma unroll 1
     while (true) {
-      for (; left > 0 && !meets_next<0>(); --left) skip();
+      for (; left > 0 && !meets_next(); --left) skip();
       if (left == 0) break;
-      attend_run(left);
+      wgmma_fence();
+      start_scores();
+      wgmma_wait<0>();
+      pin(s_[0]);
+      finish_scores();
+      if (moves_) state_.scale(decay_);
+      pack();
+#pragma unroll 1
+      for (--left; left > 0 && meets_next(); --left) {
+        wgmma_fence();
+        start_scores();
+        start_outputs();
+        wgmma_wait<1>();
+        pin(s_[0]);
+        finish_scores();
+        wgmma_wait<0>();
+        pin(state_.o[0]);
+        release(tables_.v_empty[v_.stage]);
+        v_.advance();
+        if (moves_) state_.scale(decay_);
+        pack();
+      }
+      wgmma_fence();
+      start_outputs();
+      wgmma_wait<0>();
+      pin(state_.o[0]);
+      release(tables_.v_empty[v_.stage]);
+      v_.advance();
     }
     if constexpr (!T::kHoldsQueries) release(tables_.q_empty);
-  }
-
-  /// Steps that follow one another, each of which the warpgroup's rows see. The next one's logits are made, and the last one's
-  /// outputs, while this one's probabilities are.
-  FSA_DEVICE void attend_run(int& left) {
-    waits_ = false;
-    wgmma_fence();
-    start_scores<0>();
-    wgmma_wait<0>();
-    end_scores<0>();
-#pragma unroll 1
-    while (true) {
-      if (--left == 0 || !meets_next<1>()) return end_run<0>();
-      attend_step<0>();
-      if (--left == 0 || !meets_next<0>()) return end_run<1>();
-      attend_step<1>();
-    }
-  }
-
-  /// Attends the step whose logits are in buffer kNow, with the next one's on their way to the other.
-  template <int kNow>
-  FSA_DEVICE void attend_step() {
-    wgmma_fence();
-    start_scores<1 - kNow>();
-    exponentiate_step<kNow>();
-    wgmma_wait<1>();
-    end_outputs();
-    pack<kNow>();
-    start_outputs(steps_[kNow].field());
-    wgmma_wait<1>();
-    end_scores<1 - kNow>();
-  }
-
-  template <int kNow>
-  FSA_DEVICE void end_run() {
-    exponentiate_step<kNow>();
-    wgmma_wait<0>();
-    end_outputs();
-    pack<kNow>();
-    start_outputs(steps_[kNow].field());
-    wgmma_wait<0>();
-    moves_ = false;
-    end_outputs();
   }
 
   FSA_DEVICE void hold_queries() {
@@ -320,73 +281,53 @@ class RangeConsumer {
     }
   }
 
-  /// Waits for K of the next step, whose logits buffer kBuffer is for; whether one of the warpgroup's rows sees a key of it.
-  template <int kBuffer>
+  /// Waits for K of the next step; whether one of the warpgroup's rows sees a key of it.
   FSA_DEVICE bool meets_next() {
-    barrier(tables_.k_full[k_.stage()]).wait(k_.parity());
-    steps_[kBuffer] = tables_.steps[k_.stage()];
-    return bounds().meets(steps_[kBuffer].begin(), steps_[kBuffer].end());
+    barrier(tables_.k_full[k_.stage]).wait(k_.parity);
+    step_ = tables_.steps[k_.stage];
+    return __any_sync(~0u, bounds_.meets(max(step_.first, step_.segment.begin), min(step_.first + T::kKeys, step_.segment.end)));
   }
 
   FSA_DEVICE void skip() {
-    release(tables_.k_empty[k_.stage()]);
+    release(tables_.k_empty[k_.stage]);
     k_.advance();
-    barrier(tables_.v_full[v_.stage()]).wait(v_.parity());
-    release(tables_.v_empty[v_.stage()]);
+    barrier(tables_.v_full[v_.stage]).wait(v_.parity);
+    release(tables_.v_empty[v_.stage]);
     v_.advance();
   }
 
-  template <int kBuffer>
   FSA_DEVICE void start_scores() {
-    const unsigned long long k = T::KTile::depth_major(memory_.k(k_.stage()));
+    const unsigned long long k = T::KTile::depth_major(memory_.k(k_.stage));
     const unsigned long long q = T::QTile::depth_major(memory_.tiles) + group_ * T::QTile::rows_on(8);
 #pragma unroll
     for (int d = 0; d < T::kDepth / 16; ++d) {
       if constexpr (T::kHoldsQueries)
-        wgmma<T::kF16>(s_[kBuffer][0], q_[d], k + T::KTile::columns_on(d), d > 0);
+        wgmma<T::kF16>(s_[0], q_[d], k + T::KTile::columns_on(d), d > 0);
       else
-        wgmma<T::kF16>(s_[kBuffer][0], q + T::QTile::columns_on(d), k + T::KTile::columns_on(d), d > 0);
+        wgmma<T::kF16>(s_[0], q + T::QTile::columns_on(d), k + T::KTile::columns_on(d), d > 0);
     }
     wgmma_commit();
   }
 
-  template <int kBuffer>
-  FSA_DEVICE void end_scores() {
-    pin(s_[kBuffer][0]);
-    release(tables_.k_empty[k_.stage()]);
-    k_.advance();
-  }
-
-  FSA_DEVICE void start_outputs(int field) {
-    barrier(tables_.v_full[v_.stage()]).wait(v_.parity());
-    if (!T::kF16 && field != state_.field) change_units(field);
+  FSA_DEVICE void start_outputs() {
+    barrier(tables_.v_full[v_.stage]).wait(v_.parity);
+    if (!T::kF16 && __any_sync(~0u, field_ != state_.field)) change_units();
     wgmma_fence();
-    const unsigned long long v = T::VTile::column_major(memory_.v(v_.stage()));
+    const unsigned long long v = T::VTile::column_major(memory_.v(v_.stage));
 #pragma unroll
     for (int k = 0; k < T::kKeys / 16; ++k) wgmma<true, true>(state_.o[0], a_[k], v + T::VTile::rows_on(2 * k), true);
     wgmma_commit();
-    waits_ = true;
-  }
-
-  /// The outputs of the step before, if there is one, are there: gives its V back, and scales them to the references of now.
-  FSA_DEVICE void end_outputs() {
-    pin(state_.o[0]);
-    if (waits_) {
-      release(tables_.v_empty[v_.stage()]);
-      v_.advance();
-    }
-    if (moves_) state_.scale(decay_);
   }
 
   /// Outputs follow V's scale from tile to tile, to finer ones up to 2^64 only, lest they overflow: what is smaller by more than
   /// that against values that the tile met counts as 0.
-  FSA_DEVICE void change_units(int wanted) {
-    coarsest_ = min(coarsest_, wanted);
-    const int field = min(wanted, coarsest_ + 64);
+  FSA_DEVICE void change_units() {
+    coarsest_ = min(coarsest_, field_);
+    const int field = min(field_, coarsest_ + 64);
     const float carry = state_.change_units(field);
     const float factor[1][2] = {{carry, carry}};
     state_.scale(factor);
-    if (field == wanted) return;
+    if (field == field_) return;
 #pragma unroll
     for (int k = 0; k < T::kKeys / 16; ++k)
 #pragma unroll
@@ -394,45 +335,39 @@ class RangeConsumer {
   }
 
   /// Logits to exponentials; whether references moved, and what outputs are to be scaled by then.
-  template <int kBuffer>
-  FSA_DEVICE void exponentiate_step() {
-    const int begin = steps_[kBuffer].begin(), end = steps_[kBuffer].end();
-    if (steps_[kBuffer].template is_partial<T>() || !bounds().all_see(begin, end)) hide_unseen<kBuffer>(begin, end);
+  FSA_DEVICE void finish_scores() {
+    release(tables_.k_empty[k_.stage]);
+    k_.advance();
+    field_ = step_.field;
+    const int begin = max(step_.first, step_.segment.begin), end = min(step_.first + T::kKeys, step_.segment.end);
+    if (__any_sync(~0u, end - begin < T::kKeys || !bounds_.all_see(begin, end))) hide_unseen(begin, end);
     float top[1][2];
-    moves_ = __any_sync(~0u, find_highest<T>(s_[kBuffer], state_, scale_log2_, top));
+    moves_ = __any_sync(~0u, find_highest<T>(s_, state_, scale_log2_, top));
     if (moves_) state_.raise(top, decay_);
-    exponentiate<T>(s_[kBuffer], state_, scale_log2_);
+    exponentiate<T>(s_, state_, scale_log2_);
   }
 
   /// Minus infinity for the keys that a row does not see, and those that the step does not have.
-  template <int kBuffer>
   FSA_DEVICE void hide_unseen(int begin, int end) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const RowRange row = seen()[lane_ / 4 + half * 8];
-      const int from = max(row.begin, begin), count = max(0, min(row.begin + row.count, end) - from);
-      const int first = steps_[kBuffer].first() + 2 * (lane_ % 4) - from;
+      const int from = max(rows_[half].begin, begin), count = max(0, min(rows_[half].begin + rows_[half].count, end) - from);
+      const int first = step_.first + 2 * (lane_ % 4) - from;
 #pragma unroll
       for (int n = 0; n < T::kKeyTiles; ++n)
 #pragma unroll
         for (int e = 0; e < 2; ++e)
-          if (static_cast<unsigned>(first + n * 8 + e) >= static_cast<unsigned>(count))
-            s_[kBuffer][0][n][2 * half + e] = negative_infinity();
+          if (static_cast<unsigned>(first + n * 8 + e) >= static_cast<unsigned>(count)) s_[0][n][2 * half + e] = negative_infinity();
     }
   }
 
-  template <int kBuffer>
   FSA_DEVICE void pack() {
 #pragma unroll
     for (int k = 0; k < T::kKeys / 16; ++k) {
-      pack_probabilities<T>(a_[k], s_[kBuffer][0], k);
+      pack_probabilities<T>(a_[k], s_[0], k);
       pin(a_[k]);
     }
   }
-
-  // In shared memory, as registers are scarce: the ranges of the warp's rows, the bounds of the warpgroup's.
-  FSA_DEVICE WarpBounds& bounds() const { return tables_.held[group_ * 4 + warp_]; }
-  FSA_DEVICE RowRange* seen() const { return tables_.seen + group_ * 64 + warp_ * 16; }
 
   /// An arrival of the warp's at a barrier.
   FSA_DEVICE void release(const unsigned long long& word) const {
@@ -445,15 +380,17 @@ class RangeConsumer {
   RangeTables<T>& tables_;
   int group_, warp_, lane_;
   float scale_log2_;
-  RangeStep steps_[2];  // whose logits each buffer holds
-  int coarsest_;        // of the tile's fields
+  RowRange rows_[2];
+  WarpBounds bounds_;
+  RangeStep step_;
+  int field_, coarsest_;  // of V's scales: of the step whose probabilities wait, the least of the tile
   RingPlace<T::kStages> k_, v_;
   unsigned q_[T::kHoldsQueries ? T::kDepth / 16 : 1][4];
   unsigned a_[T::kKeys / 16][4];
-  float s_[2][1][T::kKeyTiles][4];
+  float s_[1][T::kKeyTiles][4];
   RangeState<T> state_;
   float decay_[1][2];
-  bool moves_, waits_;
+  bool moves_;
 };
 
 template <RangeShape kShape, RangeConfig kConfig, class Rule>
