@@ -2,6 +2,7 @@
 // Owns what the families of attention over ranges have in common: shape, work, tolerance, and the kernels of both backends.
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include "templates/cpu/range_kernel.h"
 #include "templates/cuda/range_kernel.h"
@@ -15,7 +16,7 @@ template <class FamilyProblem, class Kernels>
 struct RangeBackend {
   using Config = typename Kernels::Config;
   static constexpr std::string_view kConfigType = Kernels::kConfigType;
-  static constexpr std::array<std::string_view, 1> kEntries{"run"};
+  static constexpr auto kEntries = Kernels::kEntries;
 
   static const FieldTable<Config>& config_fields() { return Kernels::config_fields(); }
   static Config default_config(const FamilyProblem& p, const Target& t) { return Kernels::default_config(range_problem(p), t); }
@@ -24,10 +25,17 @@ struct RangeBackend {
     return Kernels::invalid_reason(range_problem(p), c, t);
   }
   static Resources resources(const FamilyProblem& p, const Config& c) { return Kernels::resources(range_problem(p), c); }
-  static std::vector<TensorSpec> tensors(const FamilyProblem& p, const Config&) { return range_tensors(range_problem(p)); }
+  static std::vector<TensorSpec> tensors(const FamilyProblem& p, const Config& c) {
+    std::vector<TensorSpec> tensors = range_tensors(range_problem(p));
+    for (TensorSpec& each : Kernels::workspace(range_problem(p), c)) tensors.push_back(std::move(each));
+    return tensors;
+  }
   static std::vector<Launch> launches(const FamilyProblem& p, const Config& c) { return Kernels::launches(range_problem(p), c); }
   static RangeParams pack(const FamilyProblem& p, const Config&, std::span<const TensorView> t) {
-    return range_params(range_problem(p), t);
+    const std::size_t shared = range_tensors(range_problem(p)).size();
+    RangeParams params = range_params(range_problem(p), t.first(shared));
+    Kernels::bind_workspace(t.subspan(shared), params);
+    return params;
   }
 };
 

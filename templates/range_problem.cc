@@ -122,7 +122,10 @@ RangeParams range_params(const RangeProblem& p, std::span<const TensorView> t) {
           .kernel_size = p.kernel_size,
           .stride = p.stride,
           .window = p.window,
-          .scale = p.scale};
+          .scale = p.scale,
+          .k_tiles = nullptr,
+          .v_tiles = nullptr,
+          .v_fields = nullptr};
 }
 
 }  // namespace fsa

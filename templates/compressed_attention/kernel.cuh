@@ -5,7 +5,13 @@
 
 namespace fsa::compressed_attention {
 
-/// Grid: Hkv * ceil(Tq * g / rows).
+/// Grid: Hkv * ceil(rows of K / keys); not launched for configs of single warps.
+template <Shape kShape, cuda::RangeConfig kConfig>
+FSA_DEVICE void prepare(const Params& p) {
+  cuda::prepare_ranges<kShape, kConfig>(p);
+}
+
+/// Grid: ceil(Hkv * ceil(Tq * g / rows) / tiles).
 template <Shape kShape, cuda::RangeConfig kConfig>
 FSA_DEVICE void run(const Params& p) {
   cuda::attend_ranges<kShape, kConfig, Rule>(p);

@@ -1,5 +1,7 @@
 #pragma once
 // Owns the host description of the CPU kernels of attention over ranges.
+#include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,7 @@ namespace fsa::cpu {
 struct RangeKernels {
   using Config = RangeConfig;
   static constexpr std::string_view kConfigType = "cpu::RangeConfig";
+  static constexpr std::array<std::string_view, 1> kEntries{"run"};
 
   static const FieldTable<Config>& config_fields();
   static Config default_config(const RangeProblem& problem, const Target& target);
@@ -21,6 +24,8 @@ struct RangeKernels {
   static std::string invalid_reason(const RangeProblem& problem, const Config& config, const Target& target);
   static Resources resources(const RangeProblem& problem, const Config& config);
   static std::vector<Launch> launches(const RangeProblem& problem, const Config& config);
+  static std::vector<TensorSpec> workspace(const RangeProblem&, const Config&) { return {}; }
+  static void bind_workspace(std::span<const TensorView>, RangeParams&) {}
 };
 
 }  // namespace fsa::cpu

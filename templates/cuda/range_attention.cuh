@@ -1,12 +1,12 @@
 #pragma once
 // Owns the CUDA core of attention over ranges: every query row sees one run of the packed rows of K and V, which a family's
 // Rule gives. A tile of query rows walks what its rows see, sequence by sequence, with an online softmax.
+#include "cuda/hopper/range_attention.cuh"
+#include "cuda/hopper/range_tiles.cuh"
 #include "cuda/mma.cuh"
-#include "cuda/numeric.cuh"
 #include "cuda/range_config.h"
-#include "cuda/sequences.cuh"
+#include "cuda/range_softmax.cuh"
 #include "cuda/tile_copy.cuh"
-#include "range_params.h"
 
 namespace fsa::cuda {
 
@@ -31,19 +31,6 @@ struct RangePlan {
   static constexpr float kHeadroom = 8.0f;
 };
 
-/// The rows of K and V that a warp's rows see at all, and those that every one of them sees.
-struct WarpBounds {
-  int begin, end, all_begin, all_end;
-
-  FSA_DEVICE bool meets(int first, int last) const { return max(first, begin) < min(last, end); }
-  FSA_DEVICE bool all_see(int first, int last) const { return first >= all_begin && last <= all_end; }
-};
-
-/// The range of one row.
-struct RowRange {
-  int begin, count;
-};
-
 /// What a thread block knows about its tile, in shared memory.
 template <class T>
 struct RangeTables {
@@ -55,59 +42,15 @@ struct RangeTables {
   unsigned largest;             // bits of the largest finite |V| that a scale was chosen for
 };
 
-/// A packed sequence, its bounds inside the tensors whatever cu_q, cu_k and cu_rows hold.
-struct RangeSequence {
-  int q_begin, q_end, tokens, row_begin, row_end;
-
-  FSA_DEVICE RangeSequence(const RangeParams& p, int b) {
-    const auto clamped = [](int x, int low, int high) { return min(max(x, low), high); };
-    q_begin = clamped(__ldg(p.cu_q + b), 0, p.total_q);
-    q_end = clamped(__ldg(p.cu_q + b + 1), q_begin, p.total_q);
-    const int k_begin = clamped(__ldg(p.cu_k + b), 0, p.total_k);
-    tokens = clamped(__ldg(p.cu_k + b + 1), k_begin, p.total_k) - k_begin;
-    row_begin = clamped(__ldg(p.cu_rows + b), 0, p.total_rows);
-    row_end = clamped(__ldg(p.cu_rows + b + 1), row_begin, p.total_rows);
-  }
-  FSA_DEVICE int position(int token) const { return tokens - (q_end - token); }
-
-  /// Rows of K and V that query `token` sees.
-  template <class Rule>
-  FSA_DEVICE KeyRange visible(const RangeParams& p, int token) const {
-    if (position(token) < 0) return {row_begin, row_begin};
-    const KeyRange local = Rule::visible(p, position(token), row_end - row_begin);
-    return {row_begin + local.begin, row_begin + local.end};
-  }
-  /// What the queries [first, last] see together: one run, as both ends rise with the position.
-  template <class Rule>
-  FSA_DEVICE KeyRange visible(const RangeParams& p, int first, int last) const {
-    if (position(last) < 0) return {row_begin, row_begin};
-    return {visible<Rule>(p, first + max(0, -position(first))).begin, visible<Rule>(p, last).end};
-  }
-};
-
-/// Looks the tile's rows up, a lane each, and lists its segments; returns their number. Rows past the last repeat it.
+/// Looks the tile's rows up, a lane each, and lists its segments; returns their number.
 template <class T, class Rule>
 FSA_DEVICE int find_ranges(const RangeParams& p, RangeTables<T>& tables, int first_row) {
-  constexpr int kNone = 0x7fffffff;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, in_tile = warp * T::kWarpRows + lane % T::kWarpRows;
-  const int last_row = p.total_q * T::kGroup - 1, row = min(first_row + in_tile, last_row), token = row / T::kGroup;
-  KeyRange mine{kNone, 0}, segment{0, 0};
-  const int b = last_not_above(p.num_seqs, token, [&](int x) { return __ldg(p.cu_q + x); });
-  if (b >= 0) {
-    const RangeSequence s(p, b);
-    if (token >= s.q_begin && token < s.q_end) {
-      const KeyRange seen = s.template visible<Rule>(p, token);
-      if (seen.begin < seen.end) mine = seen;
-      const bool starts = in_tile == 0 || (token == s.q_begin && row % T::kGroup == 0);
-      const int last_token = min(first_row + T::kRows - 1, last_row) / T::kGroup;
-      if (starts && lane < T::kWarpRows && first_row + in_tile <= last_row)
-        segment = s.template visible<Rule>(p, token, min(last_token, s.q_end - 1));
-    }
-  }
-  if (lane < T::kWarpRows) tables.rows[in_tile] = {mine.begin, max(0, mine.end - mine.begin)};
-  const WarpBounds bounds{__reduce_min_sync(~0u, mine.begin), __reduce_max_sync(~0u, mine.end), __reduce_max_sync(~0u, mine.begin),
-                          __reduce_min_sync(~0u, mine.end)};
-  const unsigned starts = __ballot_sync(~0u, segment.begin < segment.end);
+  const RowLookup found = RowLookup::of<T, Rule>(p, first_row, in_tile);
+  const bool own = lane < T::kWarpRows;
+  if (own) tables.rows[in_tile] = found.range();
+  const WarpBounds bounds = found.bounds();
+  const unsigned starts = __ballot_sync(~0u, own && found.starts_segment());
   if (lane == 0) {
     tables.warps[warp] = bounds;
     tables.counts[warp] = __popc(starts);
@@ -119,23 +62,9 @@ FSA_DEVICE int find_ranges(const RangeParams& p, RangeTables<T>& tables, int fir
     if (w < warp) before += tables.counts[w];
     count += tables.counts[w];
   }
-  if (segment.begin < segment.end) tables.segments[before + __popc(starts & ((1u << lane) - 1))] = segment;
+  if (own && found.starts_segment()) tables.segments[before + __popc(starts & ((1u << lane) - 1))] = found.segment;
   __syncthreads();
   return count;
-}
-
-/// Starts the copy of Q [rows, D]; rows of no query and columns past D are zeros.
-template <class T>
-FSA_DEVICE void copy_queries(const RangeParams& p, int head, int first_row, unsigned q_tile) {
-  const int rows = p.total_q * T::kGroup;
-#pragma unroll 4
-  for (int i = threadIdx.x; i < T::kRows * T::KTile::kChunks; i += T::kThreads) {
-    const int in_tile = i / T::KTile::kChunks, chunk = i % T::KTile::kChunks, row = first_row + in_tile;
-    const bool exists = chunk < T::kD / 8 && row < rows;
-    const int token = row / T::kGroup, query_head = head * T::kGroup + row % T::kGroup;
-    const long long offset = token * p.q_stride.token + query_head * p.q_stride.head + chunk * 8;
-    copy16_async_or_zero(q_tile + T::KTile::offset(in_tile, chunk), exists ? static_cast<const char*>(p.q) + offset * 2 : p.q, exists);
-  }
 }
 
 /// The walk over the tile's segments in steps of kKeys rows, as the copies see it: ahead of the products.
@@ -173,20 +102,6 @@ class StepCopies {
   KeyRange left_{0, 0};
 };
 
-/// The power of two that takes V to f16, as its exponent field; 0 before the first is chosen. bf16 probabilities would add
-/// as much error as the rounding of a bf16 output does, so they are f16, and so is V: exact down to 2^-26 of the largest
-/// |V| the tile has met, which is taken to 2^11 or 2^12. V up to 16 times as large still fits; then a new scale is chosen.
-struct ValueScale {
-  int field = 0;
-  unsigned limit = 0;  // bits of the smallest bf16 magnitude that overflows
-
-  FSA_DEVICE void choose(unsigned largest_bits) {
-    field = min(max(127 + 138 - static_cast<int>(largest_bits >> 7), 7), 247);
-    limit = static_cast<unsigned>(270 - field) << 7;
-  }
-  FSA_DEVICE unsigned bf16x2() const { return static_cast<unsigned>(field) << 7 | static_cast<unsigned>(field) << 23; }
-};
-
 /// The pieces of a stage's V that this thread copied, on their way from bf16 to f16, in place.
 template <class T>
 class OwnValues {
@@ -195,31 +110,18 @@ class OwnValues {
 
   /// Bits of the largest magnitude, infinities included.
   FSA_DEVICE unsigned largest() const {
-    unsigned bits = 0;
+    LargestMagnitude most;
 #pragma unroll 4
-    for (int u = 0; u < kPieces; ++u) {
-      const uint4 x = piece(u);
-      const unsigned words[4] = {x.x, x.y, x.z, x.w};
-#pragma unroll
-      for (unsigned word : words) bits = max_bf16x2(bits, word & 0x7fff7fffu);
-    }
-    return max(bits & 0xffffu, bits >> 16);
+    for (int u = 0; u < kPieces; ++u) most.add(piece(u));
+    return most.value();
   }
 
-  /// The same without infinities: what a scale is chosen for. Seldom asked for, so small rather than fast.
+  /// The same without infinities: what a scale is chosen for.
   FSA_DEVICE unsigned largest_finite() const {
-    unsigned bits = 0;
+    LargestMagnitude most;
 #pragma unroll 1
-    for (int u = 0; u < kPieces; ++u) {
-      const uint4 x = piece(u);
-      const unsigned words[4] = {x.x, x.y, x.z, x.w};
-#pragma unroll
-      for (unsigned word : words) {
-        const unsigned low = word & 0x7fffu, high = word >> 16 & 0x7fffu;
-        bits = max(bits, max(low < kInfinity ? low : 0, high < kInfinity ? high : 0));
-      }
-    }
-    return bits;
+    for (int u = 0; u < kPieces; ++u) most.add_finite(piece(u));
+    return most.value();
   }
 
   /// To f16, times the scale. Loads them anew: held over the barrier they would take registers that the outputs need.
@@ -228,13 +130,11 @@ class OwnValues {
 #pragma unroll 4
     for (int u = 0; u < kPieces; ++u) {
       const uint4 x = piece(u);
-      if (exists(u))
-        store_smem16(address(u), make_uint4(to_f16(x.x, factor), to_f16(x.y, factor), to_f16(x.z, factor), to_f16(x.w, factor)));
+      if (exists(u)) store_smem16(address(u), ValueScale::to_f16(x, factor));
     }
   }
 
  private:
-  static constexpr unsigned kInfinity = 0x7f80;
   static constexpr int kChunks = T::kKeys * T::VTile::kChunks, kPieces = ceil_div(kChunks, T::kThreads);
 
   FSA_DEVICE static bool exists(int u) {
@@ -245,53 +145,8 @@ class OwnValues {
     return tile_ + T::VTile::offset(i / T::VTile::kChunks, i % T::VTile::kChunks);
   }
   FSA_DEVICE uint4 piece(int u) const { return exists(u) ? load_smem16(address(u)) : make_uint4(0, 0, 0, 0); }
-  FSA_DEVICE static unsigned to_f16(unsigned word, unsigned factor) {
-    const float2 pair = unpack2<false>(multiply_bf16x2(word, factor));
-    return pack2<true>(pair.x, pair.y);
-  }
 
   unsigned tile_;
-};
-
-/// A warp's running softmax. Of each of its row tiles a lane holds the rows lane/4 and that + 8.
-template <class T>
-struct RangeState {
-  float o[T::kRowTiles][T::kOutputTiles][4];  // relative to 2^reference and to V's scale
-  float reference[T::kRowTiles][2];           // in units of log2; kMasked before the first key
-  float sum[T::kRowTiles][2];                 // of the lane's own columns
-  int field = 0;                              // of the scale that o is in units of
-
-  FSA_DEVICE void clear() {
-#pragma unroll
-    for (int r = 0; r < T::kRowTiles; ++r) {
-#pragma unroll
-      for (int n = 0; n < T::kOutputTiles; ++n)
-#pragma unroll
-        for (int e = 0; e < 4; ++e) o[r][n][e] = 0;
-      reference[r][0] = reference[r][1] = kMasked;
-      sum[r][0] = sum[r][1] = 0;
-    }
-  }
-
-  /// Moves to references that suit the logits' maxima `top` (of the lane's own columns), and to V's scale.
-  FSA_DEVICE void move(const float (&top)[T::kRowTiles][2], int new_field) {
-    const float carry = field == 0 || field == new_field ? 1.0f : exp2_fast(static_cast<float>(new_field - field));
-    field = new_field;
-#pragma unroll
-    for (int r = 0; r < T::kRowTiles; ++r)
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const float row_top = quad_max(top[r][half]), before = reference[r][half];
-        if (row_top > before + T::kHeadroom) reference[r][half] = row_top;
-        const float decay = exp2_fast(before - reference[r][half]);
-        sum[r][half] *= decay;
-#pragma unroll
-        for (int n = 0; n < T::kOutputTiles; ++n) {
-          o[r][n][2 * half] *= decay * carry;
-          o[r][n][2 * half + 1] *= decay * carry;
-        }
-      }
-  }
 };
 
 /// Loads the left operands of columns [8 * chunk, 8 * chunk + 16) of the warp's rows of Q.
@@ -341,49 +196,22 @@ FSA_DEVICE void score(float (&s)[T::kRowTiles][T::kKeyTiles][4], const HeldQueri
   }
 }
 
-/// Minus infinity for the keys that a row does not see, and for those from `end` on, which the buffer does not hold: a row of
-/// the next segment may well see them. `rows` is the range of the lane's first row.
-template <class T>
-FSA_DEVICE void mask(float (&s)[T::kRowTiles][T::kKeyTiles][4], const RowRange* rows, int first_key, int end, int lane) {
-#pragma unroll
-  for (int r = 0; r < T::kRowTiles; ++r)
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const RowRange range = rows[r * 16 + half * 8];
-      const int first = first_key + 2 * (lane % 4) - range.begin, count = max(0, min(range.count, end - range.begin));
-#pragma unroll
-      for (int n = 0; n < T::kKeyTiles; ++n)
-#pragma unroll
-        for (int e = 0; e < 2; ++e)
-          if (static_cast<unsigned>(first + n * 8 + e) >= static_cast<unsigned>(count)) s[r][n][2 * half + e] = negative_infinity();
-    }
-}
-
-/// Turns logits into exponentials, in place, and adds them to the rows' sums.
+/// Turns logits into exponentials, in place, relative to references that suit them and to V's scale.
 template <class T>
 FSA_DEVICE void online_softmax(float (&s)[T::kRowTiles][T::kKeyTiles][4], RangeState<T>& state, float scale_log2, int field) {
   float top[T::kRowTiles][2];
-  bool moves = !T::kF16 && field != state.field;
+  const bool moves = find_highest<T>(s, state, scale_log2, top) || (!T::kF16 && field != state.field);
+  if (__any_sync(~0u, moves)) {
+    float factor[T::kRowTiles][2];
+    state.raise(top, factor);
+    const float carry = state.change_units(field);
 #pragma unroll
-  for (int r = 0; r < T::kRowTiles; ++r)
+    for (int r = 0; r < T::kRowTiles; ++r)
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float x = s[r][0][2 * half];
-#pragma unroll
-      for (int n = 0; n < T::kKeyTiles; ++n) x = fmaxf(x, fmaxf(s[r][n][2 * half], s[r][n][2 * half + 1]));
-      top[r][half] = x * scale_log2;
-      moves |= top[r][half] > state.reference[r][half] + T::kHeadroom;
-    }
-  if (__any_sync(~0u, moves)) state.move(top, field);
-#pragma unroll
-  for (int r = 0; r < T::kRowTiles; ++r)
-#pragma unroll
-    for (int n = 0; n < T::kKeyTiles; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        s[r][n][e] = exp2_fast(fmaf(s[r][n][e], scale_log2, -state.reference[r][e / 2]));
-        state.sum[r][e / 2] += s[r][n][e];
-      }
+      for (int half = 0; half < 2; ++half) factor[r][half] *= carry;
+    state.scale(factor);
+  }
+  exponentiate<T>(s, state, scale_log2);
 }
 
 /// o += P V, with P and V as f16.
@@ -394,9 +222,7 @@ FSA_DEVICE void accumulate(const float (&s)[T::kRowTiles][T::kKeyTiles][4], Rang
   for (int k = 0; k < T::kKeyTiles / 2; ++k) {
     unsigned a[T::kRowTiles][4];
 #pragma unroll
-    for (int r = 0; r < T::kRowTiles; ++r)
-#pragma unroll
-      for (int i = 0; i < 4; ++i) a[r][i] = pack2<true>(s[r][2 * k + i / 2][2 * (i % 2)], s[r][2 * k + i / 2][2 * (i % 2) + 1]);
+    for (int r = 0; r < T::kRowTiles; ++r) pack_probabilities<T>(a[r], s[r], k);
 #pragma unroll
     for (int n = 0; n < T::kOutputTiles; n += 2) {
       unsigned b[4];
@@ -410,57 +236,9 @@ FSA_DEVICE void accumulate(const float (&s)[T::kRowTiles][T::kKeyTiles][4], Rang
   }
 }
 
-/// Stores the first `columns` (nothing where that is negative) of a row's columns in four output tiles; x[i] are the lane's
-/// two of tile i, `at` is column 0 of the first.
-template <Element kOutput>
-FSA_DEVICE void store_columns(char* at, int columns, const float (&x)[4][2], int lane) {
-  if constexpr (kOutput == Element::kF32) {
-    // The quad's four stores of 8 bytes fill a sector of memory.
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-      if (i * 8 < columns) *reinterpret_cast<float2*>(at + (i * 8 + 2 * (lane % 4)) * 4) = make_float2(x[i][0], x[i][1]);
-  } else {
-    unsigned words[4];
-#pragma unroll
-    for (int i = 0; i < 4; ++i) words[i] = pack2 < kOutput == Element::kF16 > (x[i][0], x[i][1]);
-    quad_transpose(words, lane);
-    if (8 * (lane % 4) < columns) *reinterpret_cast<uint4*>(at + 8 * (lane % 4) * 2) = make_uint4(words[0], words[1], words[2], words[3]);
-  }
-}
-
-/// Stores O and the LSEs of the warp's rows, of which `first_row` is the lane's first.
-template <class T, Element kOutput>
-FSA_DEVICE void store_outputs(const RangeParams& p, const RangeState<T>& state, int head, int first_row, int lane) {
-  constexpr int kBytes = kOutput == Element::kF32 ? 4 : 2;
-  const float unscale = T::kF16 ? 1.0f : __uint_as_float(static_cast<unsigned>(254 - state.field) << 23);
-#pragma unroll
-  for (int r = 0; r < T::kRowTiles; ++r)
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const int row = first_row + r * 16 + half * 8, token = row / T::kGroup, query_head = head * T::kGroup + row % T::kGroup;
-      const bool exists = row < p.total_q * T::kGroup;
-      const float sum = quad_sum(state.sum[r][half]), inverse = sum == 0 ? 0 : 1.0f / sum;
-      if (exists && lane % 4 == 0)
-        p.lse[static_cast<long long>(query_head) * p.total_q + token] =
-            sum == 0 ? negative_infinity() : (state.reference[r][half] + log2_fast(sum)) * kLn2;
-      char* const at = static_cast<char*>(p.o) + (token * p.o_stride.token + query_head * p.o_stride.head) * kBytes;
-      const float factor = inverse * unscale;
-#pragma unroll
-      for (int n = 0; n < T::kOutputTiles; n += 4) {
-        float x[4][2];
-#pragma unroll
-        for (int i = 0; i < 4; ++i)
-#pragma unroll
-          for (int e = 0; e < 2; ++e)
-            x[i][e] = n + i < T::kOutputTiles ? state.o[r][n + i < T::kOutputTiles ? n + i : 0][2 * half + e] * factor : 0;
-        store_columns<kOutput>(at + n * 8 * kBytes, exists ? T::kDv - n * 8 : -1, x, lane);
-      }
-    }
-}
-
 /// Grid: Hkv * ceil(Tq * g / rows), heads fastest, the last tiles first: they have most to do where all see the first key.
 template <RangeShape kShape, RangeConfig kConfig, class Rule>
-FSA_DEVICE void attend_ranges(const RangeParams& p) {
+FSA_DEVICE void attend_ranges_by_warps(const RangeParams& p) {
   using T = RangePlan<kShape, kConfig>;
   extern __shared__ __align__(128) unsigned char smem[];
   RangeTables<T>& tables = *reinterpret_cast<RangeTables<T>*>(smem + kConfig.table_offset(kShape));
@@ -471,7 +249,7 @@ FSA_DEVICE void attend_ranges(const RangeParams& p) {
   const int head = blockIdx.x % p.heads_kv, tile = (gridDim.x - 1 - blockIdx.x) / p.heads_kv, first_row = tile * T::kRows;
 
   // Load: Q, meanwhile what its rows see, then the first steps.
-  copy_queries<T>(p, head, first_row, q_tile);
+  copy_queries<T, typename T::KTile, T::kThreads>(p, head, first_row, q_tile);
   if (threadIdx.x == 0) tables.largest = 0;
   const int segments = find_ranges<T, Rule>(p, tables, first_row);
   StepCopies<T> copies(p, tables, segments, head, stages, kStageBytes, kVOffset);
@@ -535,6 +313,21 @@ FSA_DEVICE void attend_ranges(const RangeParams& p) {
   }
   wait_copies<0>();
   store_outputs<T, kShape.output>(p, state, head, first_row + warp * T::kWarpRows + lane / 4, lane);
+}
+
+/// What warpgroups need before attend_ranges. Grid: Hkv * ceil(rows of K / keys); warps do without.
+template <RangeShape kShape, RangeConfig kConfig>
+FSA_DEVICE void prepare_ranges(const RangeParams& p) {
+  if constexpr (kConfig.warpgroups()) hopper::lay_out_tiles<kShape, kConfig>(p);
+}
+
+/// Grid: ceil(Hkv * ceil(Tq * g / rows) / tiles).
+template <RangeShape kShape, RangeConfig kConfig, class Rule>
+FSA_DEVICE void attend_ranges(const RangeParams& p) {
+  if constexpr (kConfig.warpgroups())
+    hopper::attend_ranges<kShape, kConfig, Rule>(p);
+  else
+    attend_ranges_by_warps<kShape, kConfig, Rule>(p);
 }
 
 }  // namespace fsa::cuda

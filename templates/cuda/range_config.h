@@ -6,14 +6,20 @@
 
 namespace fsa::cuda {
 
+/// Who multiplies: single warps with mma.sync, or warpgroups with wgmma, which Hopper alone has.
+enum class Mma : int { kWarp, kWarpgroup };
+
 struct RangeConfig {
-  int warps = 4;      ///< per thread block
+  Mma mma = Mma::kWarp;
+  int warps = 4;      ///< per thread block that multiply; warpgroups have four more that copy for them
   int row_tiles = 2;  ///< tiles of 16 rows that a warp holds, 1 or 2: two halve the reads of K and V from shared memory
   int keys = 64;      ///< keys per step
   int stages = 2;     ///< K and V buffers
   int blocks = 2;     ///< thread blocks per multiprocessor that registers are bounded for
+  int tiles = 1;      ///< tiles of rows that a thread block attends, one after the other
 
-  FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps; }
+  FSA_HOST_DEVICE constexpr bool warpgroups() const { return mma == Mma::kWarpgroup; }
+  FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps + (warpgroups() ? 128 : 0); }
   FSA_HOST_DEVICE constexpr int min_blocks() const { return blocks; }
   FSA_HOST_DEVICE constexpr int warp_rows() const { return 16 * row_tiles; }
   /// Keys of a step that a warp attends at once: 32 logits per lane at most, or registers would not hold them.
@@ -24,18 +30,36 @@ struct RangeConfig {
   /// Past 192 all 256: the addresses of tiles without the swizzle, beside that many accumulators, make ptxas spill.
   FSA_HOST_DEVICE static constexpr int v_columns(const RangeShape& s) { return s.head_dim_v > 192 ? 256 : round_up(s.head_dim_v, 16); }
 
-  /// Registers that the warp's rows of Q take where a lane holds them, which it does up to 32.
+  /// Registers that the warp's rows of Q take where a lane holds them: up to 32, or what a warpgroup's others leave.
   FSA_HOST_DEVICE constexpr int held_registers(const RangeShape& s) const {
-    return row_tiles * k_columns(s) / 4 <= 32 ? row_tiles * k_columns(s) / 4 : 0;
+    const int needed = row_tiles * k_columns(s) / 4;
+    return needed <= (warpgroups() ? consumer_registers() - attending_registers(s) : 32) ? needed : 0;
   }
 
+  // Warpgroups: registers. A multiprocessor's 512 per lane of four warps are dealt out in eights.
+  /// Of the warpgroup that copies.
+  FSA_HOST_DEVICE static constexpr int producer_registers() { return 56; }
+  FSA_HOST_DEVICE constexpr int consumer_registers() const {
+    const int all = 512 / (warps / 4 + 1) / 8 * 8 * (warps / 4 + 1), each = (all - producer_registers()) / (warps / 4) / 8 * 8;
+    return each < 240 ? each : 240;
+  }
+  /// Of those that attend, without Q: logits, probabilities, outputs, and addresses with what passes through.
+  FSA_HOST_DEVICE constexpr int attending_registers(const RangeShape& s) const { return keys / 2 + keys / 4 + s.head_dim_v / 2 + 32; }
+
   // Shared memory: Q, then stages of K and V, then the tables.
-  FSA_HOST_DEVICE constexpr int q_bytes(const RangeShape& s) const { return tile_bytes(rows(), k_columns(s)); }
-  FSA_HOST_DEVICE constexpr int k_bytes(const RangeShape& s) const { return tile_bytes(keys, k_columns(s)); }
-  FSA_HOST_DEVICE constexpr int stage_bytes(const RangeShape& s) const { return k_bytes(s) + tile_bytes(keys, v_columns(s)); }
+  FSA_HOST_DEVICE constexpr int tile(int tile_rows, int columns) const {
+    return warpgroups() ? panel_bytes(tile_rows, columns) : tile_bytes(tile_rows, columns);
+  }
+  FSA_HOST_DEVICE constexpr int q_bytes(const RangeShape& s) const { return tile(rows(), k_columns(s)); }
+  FSA_HOST_DEVICE constexpr int k_bytes(const RangeShape& s) const { return tile(keys, k_columns(s)); }
+  FSA_HOST_DEVICE constexpr int v_bytes(const RangeShape& s) const { return tile(keys, warpgroups() ? s.head_dim_v : v_columns(s)); }
+  FSA_HOST_DEVICE constexpr int stage_bytes(const RangeShape& s) const { return k_bytes(s) + v_bytes(s); }
   FSA_HOST_DEVICE constexpr int table_offset(const RangeShape& s) const { return q_bytes(s) + stages * stage_bytes(s); }
-  /// Bounds of each warp 16 bytes, ranges of each row and of each segment 8 + 8, of each stage 8, a word per warp, a word.
-  FSA_HOST_DEVICE constexpr int table_bytes() const { return round_up(16 * warps + 16 * rows() + 8 * stages + 4 * warps + 4, 16); }
+  /// Ranges of each row and of each segment 8 + 8. Bounds of each warp 16 bytes, of each stage 8, a word per warp, a word. Of
+  /// warpgroups: bounds and counts of 32 rows each, of each stage 16 and four barriers, two barriers, a word.
+  FSA_HOST_DEVICE constexpr int table_bytes() const {
+    return round_up(16 * rows() + (warpgroups() ? 24 * rows() / 32 + 48 * stages + 24 : 20 * warps + 8 * stages + 4), 16);
+  }
   FSA_HOST_DEVICE constexpr int smem_bytes(const RangeShape& s) const { return table_offset(s) + table_bytes(); }
 };
 

@@ -4,15 +4,23 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "templates/cuda/host_kernel.h"
 
 namespace fsa::cuda {
 namespace {
 
+const std::vector<EnumName>& mma_names() {
+  static const std::vector<EnumName> names{{0, "mma.sync", "cuda::Mma::kWarp"}, {1, "wgmma", "cuda::Mma::kWarpgroup"}};
+  return names;
+}
+
 /// Registers a lane needs: outputs, the logits of a slice, Q where it is held, and addresses with what passes through. What
-/// ptxas spills below is excluded by this, with the constant found by compiling for every target.
+/// ptxas spills below is excluded by this, with the constant found by compiling for every target. Warpgroups all start with as
+/// many as the block's bound gives and hand them over.
 int registers(const RangeShape& s, const RangeConfig& c) {
+  if (c.warpgroups()) return std::min(255, 65536 / c.threads() / 8 * 8);
   const int outputs = c.row_tiles * RangeConfig::v_columns(s) / 2, logits = c.row_tiles * c.slice() / 2;
   return outputs + logits + c.held_registers(s) + 88;
 }
@@ -22,18 +30,30 @@ bool fits(const RangeShape& s, const RangeConfig& c, const Target& target) {
   return bytes <= target.cuda.smem_per_block && (bytes + 1024) * static_cast<std::size_t>(c.blocks) <= target.cuda.smem_per_sm;
 }
 
-}  // namespace
+/// Tiles that K and V are laid out as.
+std::int64_t laid_out_tiles(const RangeProblem& p, const RangeConfig& c) { return p.heads_kv * ceil_div64(p.total_rows, c.keys); }
 
-const FieldTable<RangeConfig>& RangeKernels::config_fields() {
-  static const FieldTable<Config> fields{{"warps", &Config::warps},
-                                         {"row_tiles", &Config::row_tiles},
-                                         {"keys", &Config::keys},
-                                         {"stages", &Config::stages},
-                                         {"blocks", &Config::blocks}};
-  return fields;
+std::string invalid_for_warps(const RangeShape& s, const RangeConfig& c, const Target& target) {
+  if (c.warps < 1 || c.warps > 16) return fmt::format("warps is {}, not 1 to 16", c.warps);
+  if (c.row_tiles < 1 || c.row_tiles > 2) return fmt::format("row_tiles is {}, not 1 or 2", c.row_tiles);
+  if (c.keys != 16 && c.keys != 32 && c.keys != 64 && c.keys != 128) return fmt::format("keys is {}, not 16, 32, 64 or 128", c.keys);
+  if (c.tiles != 1) return fmt::format("tiles is {}: with mma.sync a thread block attends 1", c.tiles);
+  const int needed = registers(s, c), cap = register_cap(c.threads(), c.blocks, target);
+  return needed > cap ? fmt::format("it needs about {} registers of {}", needed, cap) : std::string();
 }
 
-RangeConfig RangeKernels::default_config(const RangeProblem& p, const Target& target) {
+std::string invalid_for_warpgroups(const RangeShape& s, const RangeConfig& c, const Target& target) {
+  if (target.arch != "sm_90a") return fmt::format("{} has no wgmma: sm_90a has", target.arch);
+  if (c.warps != 4 && c.warps != 8) return fmt::format("warps is {}, not one or two warpgroups of 4", c.warps);
+  if (c.row_tiles != 1 || c.blocks != 1)
+    return fmt::format("row_tiles is {} and blocks {}: warpgroups take 1 of each", c.row_tiles, c.blocks);
+  if (c.keys < 32 || c.keys > 128 || c.keys % 16 != 0) return fmt::format("keys is {}, not a multiple of 16 from 32 to 128", c.keys);
+  if (c.tiles < 1 || c.tiles > 64) return fmt::format("tiles is {}, not 1 to 64", c.tiles);
+  const int needed = c.attending_registers(s), held = c.consumer_registers();
+  return needed > held ? fmt::format("a warpgroup needs about {} registers of {}", needed, held) : std::string();
+}
+
+RangeConfig default_of_warps(const RangeProblem& p, const Target& target) {
   // From the fastest where it fits to what fits everywhere: warps, row_tiles, keys, stages, blocks. One thread block of eight
   // warps reads K and V half as often as two of four: 10 % less time on an H200, for the window and compressed keys alike.
   constexpr std::array<std::array<int, 5>, 13> kPreferred{{{8, 2, 64, 2, 1},
@@ -49,39 +69,81 @@ RangeConfig RangeKernels::default_config(const RangeProblem& p, const Target& ta
                                                            {2, 1, 32, 2, 1},
                                                            {2, 1, 16, 2, 1},
                                                            {1, 1, 16, 2, 1}}};
-  Config c;
+  RangeConfig c;
   for (const auto& [warps, row_tiles, keys, stages, blocks] : kPreferred) {
     c = {.warps = warps, .row_tiles = row_tiles, .keys = keys, .stages = stages, .blocks = blocks};
-    if (invalid_reason(p, c, target).empty()) break;
+    if (RangeKernels::invalid_reason(p, c, target).empty()) break;
   }
   // Sequences of few queries: a tile over many of them would walk what each of them sees with idle warps.
   const std::int64_t rows = mean_queries(p) * p.group;
   while (c.row_tiles > 1 && c.rows() >= 2 * rows) c.row_tiles = 1;
-  while (c.warps > 1 && c.rows() >= 2 * rows && invalid_reason(p, {c.warps / 2, c.row_tiles, c.keys, c.stages, c.blocks}, target).empty())
-    c.warps /= 2;
+  for (RangeConfig half = c; c.warps > 1 && c.rows() >= 2 * rows; c = half) {
+    half.warps = c.warps / 2;
+    if (!RangeKernels::invalid_reason(p, half, target).empty()) break;
+  }
   return c;
+}
+
+/// Multiprocessors of the largest Hopper.
+constexpr std::int64_t kMultiprocessors = 132;
+
+/// Keys that a row sees on average.
+double mean_visible(const RangeProblem& p) {
+  const double rows = std::max(1.0, static_cast<double>(p.total_q) * p.heads_kv * p.group);
+  return range_work(p).flops / (2 * rows * (p.head_dim + p.head_dim_v));
+}
+
+/// Warpgroups, where they are and where there are enough rows for them: fewer than K and V have do not pay for laying those out.
+std::optional<RangeConfig> default_of_warpgroups(const RangeProblem& p, const Target& target) {
+  RangeConfig c{.mma = Mma::kWarpgroup, .warps = 8, .row_tiles = 1, .blocks = 1};
+  if (p.total_q * p.group < p.total_rows || mean_queries(p) * p.group < c.rows()) return std::nullopt;
+  // A step costs some time whatever its keys, and a range's two ends are attended as whole steps. Keys, stages.
+  constexpr std::array<std::array<int, 2>, 4> kPreferred{{{112, 3}, {80, 4}, {64, 3}, {64, 2}}};
+  for (const auto& [keys, stages] : kPreferred) {
+    c.keys = keys, c.stages = stages;
+    if (mean_visible(p) < 8 * keys && keys > 80) continue;
+    // A block of several tiles brings the next one's rows while it attends one; but enough blocks come first, or the last of them
+    // leave multiprocessors idle.
+    const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
+    for (c.tiles = 8; c.tiles > 1 && tiles / c.tiles < 4 * kMultiprocessors;) c.tiles /= 2;
+    if (RangeKernels::invalid_reason(p, c, target).empty()) return c;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const FieldTable<RangeConfig>& RangeKernels::config_fields() {
+  static const FieldTable<Config> fields{
+      {"mma", &Config::mma, mma_names()}, {"warps", &Config::warps},   {"row_tiles", &Config::row_tiles}, {"keys", &Config::keys},
+      {"stages", &Config::stages},        {"blocks", &Config::blocks}, {"tiles", &Config::tiles}};
+  return fields;
+}
+
+RangeConfig RangeKernels::default_config(const RangeProblem& p, const Target& target) {
+  return default_of_warpgroups(p, target).value_or(default_of_warps(p, target));
 }
 
 std::vector<Tunable<RangeConfig>> RangeKernels::tunables(const RangeProblem& p, const Target& target) {
   const auto& f = config_fields();
   const Config c = default_config(p, target);
-  return {{f[0], values_with({4, 8}, c.warps)},
-          {f[1], {1, 2}},
-          {f[2], values_with({32, 64}, c.keys)},
-          {f[3], {2, 3}},
-          {f[4], values_with({1, 2, 3}, c.blocks)}};
+  const bool hopper = target.arch == "sm_90a";
+  return {{f[0], hopper ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}},
+          {f[1], values_with({4, 8}, c.warps)},
+          {f[2], {1, 2}},
+          {f[3], values_with(hopper ? std::vector<std::int64_t>{32, 64, 80, 112, 128} : std::vector<std::int64_t>{32, 64}, c.keys)},
+          {f[4], values_with(hopper ? std::vector<std::int64_t>{2, 3, 4} : std::vector<std::int64_t>{2, 3}, c.stages)},
+          {f[5], values_with({1, 2, 3}, c.blocks)},
+          {f[6], values_with(hopper ? std::vector<std::int64_t>{1, 4, 8} : std::vector<std::int64_t>{1}, c.tiles)}};
 }
 
 std::string RangeKernels::invalid_reason(const RangeProblem& p, const Config& c, const Target& target) {
   const RangeShape s = range_shape(p);
-  if (c.warps < 1 || c.warps > 16) return fmt::format("warps is {}, not 1 to 16", c.warps);
-  if (c.row_tiles < 1 || c.row_tiles > 2) return fmt::format("row_tiles is {}, not 1 or 2", c.row_tiles);
-  if (c.keys != 16 && c.keys != 32 && c.keys != 64 && c.keys != 128) return fmt::format("keys is {}, not 16, 32, 64 or 128", c.keys);
   if (c.stages < 2 || c.stages > 4) return fmt::format("stages is {}, not 2 to 4", c.stages);
+  if (std::string reason = c.warpgroups() ? invalid_for_warpgroups(s, c, target) : invalid_for_warps(s, c, target); !reason.empty())
+    return reason;
   if (c.blocks < 1 || c.threads() * c.blocks > target.cuda.max_threads_per_sm)
     return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
-  const int needed = registers(s, c), cap = register_cap(c.threads(), c.blocks, target);
-  if (needed > cap) return fmt::format("it needs about {} registers of {}", needed, cap);
   if (!fits(s, c, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
   return {};
 }
@@ -92,8 +154,29 @@ Resources RangeKernels::resources(const RangeProblem& p, const Config& c) {
 }
 
 std::vector<Launch> RangeKernels::launches(const RangeProblem& p, const Config& c) {
-  const std::int64_t blocks = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
-  return {launch("kernel_entry", blocks, c.threads(), static_cast<std::size_t>(c.smem_bytes(range_shape(p))))};
+  const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
+  std::vector<Launch> list;
+  if (c.warpgroups()) list.push_back(launch("kernel_entry_prepare", laid_out_tiles(p, c), c.threads(), 0));
+  list.push_back(
+      launch("kernel_entry_run", ceil_div64(tiles, c.tiles), c.threads(), static_cast<std::size_t>(c.smem_bytes(range_shape(p)))));
+  return list;
+}
+
+std::vector<TensorSpec> RangeKernels::workspace(const RangeProblem& p, const Config& c) {
+  if (!c.warpgroups()) return {};
+  const RangeShape s = range_shape(p);
+  const std::string prefix = p.compressed() ? "c" : "";
+  const std::int64_t tiles = laid_out_tiles(p, c);
+  return {{prefix + "k_tiles", Access::kWrite, DType::kI32, {tiles, c.k_bytes(s) / 4}},
+          {prefix + "v_tiles", Access::kWrite, DType::kI32, {tiles, c.v_bytes(s) / 4}},
+          {prefix + "v_fields", Access::kWrite, DType::kI32, {tiles}}};
+}
+
+void RangeKernels::bind_workspace(std::span<const TensorView> workspace, RangeParams& params) {
+  if (workspace.empty()) return;
+  params.k_tiles = pointer<unsigned char>(workspace[0]);
+  params.v_tiles = pointer<unsigned char>(workspace[1]);
+  params.v_fields = pointer<int>(workspace[2]);
 }
 
 }  // namespace fsa::cuda

@@ -1,5 +1,7 @@
 #pragma once
 // Owns the host description of the CUDA kernels of attention over ranges.
+#include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,13 +16,18 @@ namespace fsa::cuda {
 struct RangeKernels {
   using Config = RangeConfig;
   static constexpr std::string_view kConfigType = "cuda::RangeConfig";
+  static constexpr std::array<std::string_view, 2> kEntries{"prepare", "run"};
 
   static const FieldTable<Config>& config_fields();
   static Config default_config(const RangeProblem& problem, const Target& target);
   static std::vector<Tunable<Config>> tunables(const RangeProblem& problem, const Target& target);
   static std::string invalid_reason(const RangeProblem& problem, const Config& config, const Target& target);
   static Resources resources(const RangeProblem& problem, const Config& config);
+  /// "prepare", for warpgroups alone, then "run".
   static std::vector<Launch> launches(const RangeProblem& problem, const Config& config);
+  /// What follows the tensors of range_tensors(): K and V as tiles, where "prepare" makes them.
+  static std::vector<TensorSpec> workspace(const RangeProblem& problem, const Config& config);
+  static void bind_workspace(std::span<const TensorView> workspace, RangeParams& params);
 };
 
 }  // namespace fsa::cuda

@@ -10,6 +10,9 @@ FSA_HOST_DEVICE constexpr int tile_pitch(int columns) { return columns % 64 == 0
 /// Bytes of a tile: a multiple of 256 for the multiples of 16 rows that kernels use, so tiles may follow one another.
 FSA_HOST_DEVICE constexpr int tile_bytes(int rows, int columns) { return rows * tile_pitch(columns); }
 
+/// Bytes of a tile as warpgroups read it (cuda/hopper/wgmma.cuh): panels of 64 columns, whatever the columns.
+FSA_HOST_DEVICE constexpr int panel_bytes(int rows, int columns) { return rows * 128 * ceil_div(columns, 64); }
+
 #if defined(__CUDACC__)
 
 template <int kColumns>

@@ -1,0 +1,413 @@
+#pragma once
+// Owns attention over ranges for Hopper: K and V are laid out as tiles once; then a warpgroup copies them, the others multiply.
+#include "cuda/hopper/mbarrier.cuh"
+#include "cuda/hopper/range_plan.cuh"
+#include "cuda/range_softmax.cuh"
+
+namespace fsa::cuda::hopper {
+
+/// Segments, and the steps that they are walked in.
+struct SegmentCount {
+  int segments, steps;
+};
+
+/// A step: what of its segment lies in one tile of K and V.
+struct RangeStep {
+  int first;         // row of the tile
+  KeyRange segment;  // rows of the tile that are not of it do not exist to this step
+  int field;         // of V's scale
+
+  template <class T>
+  FSA_DEVICE bool is_partial() const {
+    return first < segment.begin || first + T::kKeys > segment.end;
+  }
+};
+
+/// What producer and consumers tell each other, in shared memory.
+template <class T>
+struct RangeTables {
+  unsigned long long q_full, q_empty, k_full[T::kStages], k_empty[T::kStages], v_full[T::kStages], v_empty[T::kStages];  // barriers
+  // Of what each stage holds:
+  RangeStep steps[T::kStages];
+  // Of the tile whose Q is there:
+  WarpBounds bounds[T::kLookups];  // of 32 rows each
+  RowRange rows[T::kRows];
+  int num_steps;
+  // The producer's own:
+  KeyRange segments[T::kRows];
+  SegmentCount counts[T::kLookups];  // of 32 rows each
+};
+
+FSA_DEVICE Mbarrier barrier(const unsigned long long& word) { return Mbarrier(smem_address(&word)); }
+
+/// A block's shared memory.
+template <class T>
+struct RangeMemory {
+  unsigned tiles;  // address of Q, then stages of K, then stages of V
+  RangeTables<T>& tables;
+
+  FSA_DEVICE unsigned k(int stage) const { return tiles + T::kQBytes + stage * T::kKBytes; }
+  FSA_DEVICE unsigned v(int stage) const { return tiles + T::kQBytes + T::kStages * T::kKBytes + stage * T::kVBytes; }
+
+  /// By one thread, before the others come.
+  FSA_DEVICE void init() const {
+    barrier(tables.q_full).init(T::kCopiers + 1);
+    barrier(tables.q_empty).init(4 * T::kConsumers);
+    for (int s = 0; s < T::kStages; ++s) {
+      barrier(tables.k_full[s]).init(1);
+      barrier(tables.v_full[s]).init(1);
+      barrier(tables.k_empty[s]).init(4 * T::kConsumers);
+      barrier(tables.v_empty[s]).init(4 * T::kConsumers);
+    }
+    publish_barriers();
+  }
+};
+
+/// A place in a ring of stages, and the parity of the phase that a consumer waits for there.
+template <int kStages>
+struct RingPlace {
+  int stage = 0, parity = 0;
+
+  FSA_DEVICE void advance() {
+    stage = stage + 1 == kStages ? 0 : stage + 1;
+    parity ^= stage == 0;
+  }
+};
+
+/// The tiles of a thread block: heads fastest, the last rows first, as they have most to do where all see the first key.
+template <class T>
+struct TileList {
+  int heads, tiles;
+
+  FSA_DEVICE explicit TileList(const RangeParams& p) : heads(p.heads_kv), tiles(ceil_div(p.total_q * T::kGroup, T::kRows)) {}
+  FSA_DEVICE bool has(int i) const { return i < T::kTiles && item(i) < heads * tiles; }
+  FSA_DEVICE int head(int i) const { return item(i) % heads; }
+  FSA_DEVICE int first_row(int i) const { return (tiles - 1 - item(i) / heads) * T::kRows; }
+
+ private:
+  FSA_DEVICE static int item(int i) { return blockIdx.x * T::kTiles + i; }
+};
+
+/// Looks the tile's rows up, a lane of the producer each, and lists its segments; returns their number.
+template <class T, class Rule>
+FSA_DEVICE int find_ranges(const RangeParams& p, RangeTables<T>& tables, int first_row) {
+  constexpr int kRounds = ceil_div(T::kLookups, 4);
+  const int lane = threadIdx.x % 32;
+  RowLookup found[kRounds];
+  unsigned starts[kRounds];
+#pragma unroll
+  for (int r = 0; r < kRounds; ++r) {
+    const int lookup = threadIdx.x / 32 + r * 4, in_tile = lookup * 32 + lane;
+    if (lookup >= T::kLookups) break;
+    found[r] = RowLookup::of<T, Rule>(p, first_row, in_tile);
+    tables.rows[in_tile] = found[r].range();
+    const WarpBounds bounds = found[r].bounds();
+    starts[r] = __ballot_sync(~0u, found[r].starts_segment());
+    const KeyRange& segment = found[r].segment;
+    const int steps = __reduce_add_sync(~0u, found[r].starts_segment() ? ceil_div(segment.end, T::kKeys) - segment.begin / T::kKeys : 0);
+    if (lane == 0) {
+      tables.bounds[lookup] = bounds;
+      tables.counts[lookup] = {__popc(starts[r]), steps};
+    }
+  }
+  sync_named<1, T::kCopiers>();
+  SegmentCount before{0, 0};
+#pragma unroll
+  for (int lookup = 0; lookup < T::kLookups; ++lookup) {
+    const int r = lookup / 4;
+    if (lookup % 4 == static_cast<int>(threadIdx.x / 32) && found[r].starts_segment())
+      tables.segments[before.segments + __popc(starts[r] & ((1u << lane) - 1))] = found[r].segment;
+    before.segments += tables.counts[lookup].segments;
+    before.steps += tables.counts[lookup].steps;
+  }
+  tables.num_steps = before.steps;
+  sync_named<1, T::kCopiers>();
+  return before.segments;
+}
+
+/// The producer: the first warpgroup.
+template <class T, class Rule>
+class RangeProducer {
+ public:
+  FSA_DEVICE RangeProducer(const RangeParams& p, const RangeMemory<T>& memory) : p_(p), memory_(memory), tables_(memory.tables) {}
+
+  FSA_DEVICE void run() {
+    const TileList<T> list(p_);
+#pragma unroll 1
+    for (int i = 0; list.has(i); ++i) {
+      barrier(tables_.q_empty).wait((i & 1) ^ 1);
+      feed(list.head(i), list.first_row(i));
+    }
+  }
+
+ private:
+  FSA_DEVICE void feed(int head, int first_row) {
+    const int segments = find_ranges<T, Rule>(p_, tables_, first_row);
+    copy_queries<T, typename T::QTile, T::kCopiers>(p_, head, first_row, memory_.tiles);
+    barrier(tables_.q_full).arrive_after_copies();
+    if (threadIdx.x == 0) barrier(tables_.q_full).arrive();
+#pragma unroll 1
+    for (int s = 0; s < segments; ++s) {
+      const KeyRange segment = tables_.segments[s];
+#pragma unroll 1
+      for (int first = segment.begin / T::kKeys * T::kKeys; first < segment.end; first += T::kKeys) copy(head, first, segment);
+    }
+  }
+
+  FSA_DEVICE void copy(int head, int first, const KeyRange& segment) {
+    const long long tile = tile_index<T>(p_, head, first);
+    const Mbarrier k_full = barrier(tables_.k_full[at_.stage]), v_full = barrier(tables_.v_full[at_.stage]);
+    const RangeStep step{first, segment, T::kF16 ? 0 : __ldg(p_.v_fields + tile)};
+    if (threadIdx.x == 0) {
+      barrier(tables_.k_empty[at_.stage]).wait(at_.parity ^ 1);
+      tables_.steps[at_.stage] = step;
+      k_full.arrive_expecting(T::kKBytes);
+      copy_bulk(memory_.k(at_.stage), p_.k_tiles + tile * T::kKBytes, T::kKBytes, k_full);
+    }
+    barrier(tables_.v_empty[at_.stage]).wait(at_.parity ^ 1);
+    const unsigned char* const v = p_.v_tiles + tile * T::kVBytes;
+    if (step.template is_partial<T>()) {
+      copy_existing(v, step, memory_.v(at_.stage));
+      if (threadIdx.x == 0) v_full.arrive();
+    } else if (threadIdx.x == 0) {
+      v_full.arrive_expecting(T::kVBytes);
+      copy_bulk(memory_.v(at_.stage), v, T::kVBytes, v_full);
+    }
+    at_.advance();
+  }
+
+  /// A tile of V with zeros for the rows that are not of the segment: a NaN there would be one times a probability of 0, too.
+  FSA_DEVICE void copy_existing(const unsigned char* v, const RangeStep& step, unsigned v_tile) const {
+#pragma unroll 4
+    for (int at = threadIdx.x * 16; at < T::kVBytes; at += T::kCopiers * 16) {
+      const int row = step.first + at / 128 % T::kKeys;
+      copy16_async_or_zero(v_tile + at, v + at, row >= step.segment.begin && row < step.segment.end);
+    }
+    commit_copies();
+    wait_copies<0>();
+    fence_async_proxy();
+    sync_named<1, T::kCopiers>();
+  }
+
+  const RangeParams& p_;
+  RangeMemory<T> memory_;
+  RangeTables<T>& tables_;
+  RingPlace<T::kStages> at_;
+};
+
+/// A consumer: a warpgroup with 64 of the tile's rows. Per step it starts Q K^T, then P V of the step before, and makes
+/// probabilities of the former while the latter runs.
+template <class T>
+class RangeConsumer {
+ public:
+  FSA_DEVICE RangeConsumer(const RangeParams& p, const RangeMemory<T>& memory)
+      : p_(p),
+        memory_(memory),
+        tables_(memory.tables),
+        group_(__shfl_sync(~0u, threadIdx.x / 128 - 1, 0)),
+        warp_(__shfl_sync(~0u, threadIdx.x / 32 % 4, 0)),
+        lane_(threadIdx.x % 32),
+        scale_log2_(p.scale * kLog2E) {}
+
+  FSA_DEVICE void run() {
+    const TileList<T> list(p_);
+#pragma unroll 1
+    for (int i = 0; list.has(i); ++i) {
+      barrier(tables_.q_full).wait(i & 1);
+      fence_async_proxy();
+      attend();
+      const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
+      store_outputs<T, T::kOutput>(p_, state_, list.head(i), list.first_row(i) + in_tile, lane_);
+    }
+  }
+
+ private:
+  FSA_DEVICE void attend() {
+    const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
+    rows_[0] = tables_.rows[in_tile];
+    rows_[1] = tables_.rows[in_tile + 8];
+    const WarpBounds a = tables_.bounds[2 * group_], b = tables_.bounds[2 * group_ + 1];
+    bounds_ = {min(a.begin, b.begin), max(a.end, b.end), max(a.all_begin, b.all_begin), min(a.all_end, b.all_end)};
+    int left = __reduce_max_sync(~0u, tables_.num_steps);
+    if constexpr (T::kHoldsQueries) {
+      hold_queries();
+      release(tables_.q_empty);
+    }
+    state_.clear();
+    state_.field = 0;
+    coarsest_ = 1 << 20;
+#pragma unroll 1
+    while (true) {
+      for (; left > 0 && !meets_next(); --left) skip();
+      if (left == 0) break;
+      wgmma_fence();
+      start_scores();
+      wgmma_wait<0>();
+      pin(s_[0]);
+      finish_scores();
+      if (moves_) state_.scale(decay_);
+      pack();
+#pragma unroll 1
+      for (--left; left > 0 && meets_next(); --left) {
+        wgmma_fence();
+        start_scores();
+        start_outputs();
+        wgmma_wait<1>();
+        pin(s_[0]);
+        finish_scores();
+        wgmma_wait<0>();
+        pin(state_.o[0]);
+        release(tables_.v_empty[v_.stage]);
+        v_.advance();
+        if (moves_) state_.scale(decay_);
+        pack();
+      }
+      wgmma_fence();
+      start_outputs();
+      wgmma_wait<0>();
+      pin(state_.o[0]);
+      release(tables_.v_empty[v_.stage]);
+      v_.advance();
+    }
+    if constexpr (!T::kHoldsQueries) release(tables_.q_empty);
+  }
+
+  FSA_DEVICE void hold_queries() {
+    const int row = group_ * 64 + warp_ * 16 + (lane_ & 15);
+#pragma unroll
+    for (int d = 0; d < T::kDepth / 16; ++d) {
+      load_matrices(q_[d], memory_.tiles + T::QTile::offset(row, 2 * d + (lane_ >> 4)));
+      pin(q_[d]);
+    }
+  }
+
+  /// Waits for K of the next step; whether one of the warpgroup's rows sees a key of it.
+  FSA_DEVICE bool meets_next() {
+    barrier(tables_.k_full[k_.stage]).wait(k_.parity);
+    step_ = tables_.steps[k_.stage];
+    return __any_sync(~0u, bounds_.meets(max(step_.first, step_.segment.begin), min(step_.first + T::kKeys, step_.segment.end)));
+  }
+
+  FSA_DEVICE void skip() {
+    release(tables_.k_empty[k_.stage]);
+    k_.advance();
+    barrier(tables_.v_full[v_.stage]).wait(v_.parity);
+    release(tables_.v_empty[v_.stage]);
+    v_.advance();
+  }
+
+  FSA_DEVICE void start_scores() {
+    const unsigned long long k = T::KTile::depth_major(memory_.k(k_.stage));
+    const unsigned long long q = T::QTile::depth_major(memory_.tiles) + group_ * T::QTile::rows_on(8);
+#pragma unroll
+    for (int d = 0; d < T::kDepth / 16; ++d) {
+      if constexpr (T::kHoldsQueries)
+        wgmma<T::kF16>(s_[0], q_[d], k + T::KTile::columns_on(d), d > 0);
+      else
+        wgmma<T::kF16>(s_[0], q + T::QTile::columns_on(d), k + T::KTile::columns_on(d), d > 0);
+    }
+    wgmma_commit();
+  }
+
+  FSA_DEVICE void start_outputs() {
+    barrier(tables_.v_full[v_.stage]).wait(v_.parity);
+    if (!T::kF16 && __any_sync(~0u, field_ != state_.field)) change_units();
+    wgmma_fence();
+    const unsigned long long v = T::VTile::column_major(memory_.v(v_.stage));
+#pragma unroll
+    for (int k = 0; k < T::kKeys / 16; ++k) wgmma<true, true>(state_.o[0], a_[k], v + T::VTile::rows_on(2 * k), true);
+    wgmma_commit();
+  }
+
+  /// Outputs follow V's scale from tile to tile, to finer ones up to 2^64 only, lest they overflow: what is smaller by more than
+  /// that against values that the tile met counts as 0.
+  FSA_DEVICE void change_units() {
+    coarsest_ = min(coarsest_, field_);
+    const int field = min(field_, coarsest_ + 64);
+    const float carry = state_.change_units(field);
+    const float factor[1][2] = {{carry, carry}};
+    state_.scale(factor);
+    if (field == field_) return;
+#pragma unroll
+    for (int k = 0; k < T::kKeys / 16; ++k)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) a_[k][i] = 0;
+  }
+
+  /// Logits to exponentials; whether references moved, and what outputs are to be scaled by then.
+  FSA_DEVICE void finish_scores() {
+    release(tables_.k_empty[k_.stage]);
+    k_.advance();
+    field_ = step_.field;
+    const int begin = max(step_.first, step_.segment.begin), end = min(step_.first + T::kKeys, step_.segment.end);
+    if (__any_sync(~0u, end - begin < T::kKeys || !bounds_.all_see(begin, end))) hide_unseen(begin, end);
+    float top[1][2];
+    moves_ = __any_sync(~0u, find_highest<T>(s_, state_, scale_log2_, top));
+    if (moves_) state_.raise(top, decay_);
+    exponentiate<T>(s_, state_, scale_log2_);
+  }
+
+  /// Minus infinity for the keys that a row does not see, and those that the step does not have.
+  FSA_DEVICE void hide_unseen(int begin, int end) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int from = max(rows_[half].begin, begin), count = max(0, min(rows_[half].begin + rows_[half].count, end) - from);
+      const int first = step_.first + 2 * (lane_ % 4) - from;
+#pragma unroll
+      for (int n = 0; n < T::kKeyTiles; ++n)
+#pragma unroll
+        for (int e = 0; e < 2; ++e)
+          if (static_cast<unsigned>(first + n * 8 + e) >= static_cast<unsigned>(count)) s_[0][n][2 * half + e] = negative_infinity();
+    }
+  }
+
+  FSA_DEVICE void pack() {
+#pragma unroll
+    for (int k = 0; k < T::kKeys / 16; ++k) {
+      pack_probabilities<T>(a_[k], s_[0], k);
+      pin(a_[k]);
+    }
+  }
+
+  /// An arrival of the warp's at a barrier.
+  FSA_DEVICE void release(const unsigned long long& word) const {
+    __syncwarp();
+    if (lane_ == 0) barrier(word).arrive();
+  }
+
+  const RangeParams& p_;
+  RangeMemory<T> memory_;
+  RangeTables<T>& tables_;
+  int group_, warp_, lane_;
+  float scale_log2_;
+  RowRange rows_[2];
+  WarpBounds bounds_;
+  RangeStep step_;
+  int field_, coarsest_;  // of V's scales: of the step whose probabilities wait, the least of the tile
+  RingPlace<T::kStages> k_, v_;
+  unsigned q_[T::kHoldsQueries ? T::kDepth / 16 : 1][4];
+  unsigned a_[T::kKeys / 16][4];
+  float s_[1][T::kKeyTiles][4];
+  RangeState<T> state_;
+  float decay_[1][2];
+  bool moves_;
+};
+
+template <RangeShape kShape, RangeConfig kConfig, class Rule>
+FSA_DEVICE void attend_ranges(const RangeParams& p) {
+  using T = RangePlan<kShape, kConfig>;
+  extern __shared__ __align__(1024) unsigned char smem[];
+  static_assert(sizeof(RangeTables<T>) <= kConfig.table_bytes(), "the plan and the tables must agree");
+  const RangeMemory<T> memory{smem_address(smem), *reinterpret_cast<RangeTables<T>*>(smem + kConfig.table_offset(kShape))};
+  if (threadIdx.x == 0) memory.init();
+  __syncthreads();
+  if (threadIdx.x < T::kCopiers) {
+    if constexpr (T::kConsumers > 1) give_registers<T::kProducerRegisters>();
+    RangeProducer<T, Rule>(p, memory).run();
+  } else {
+    if constexpr (T::kConsumers > 1) take_registers<T::kConsumerRegisters>();
+    RangeConsumer<T>(p, memory).run();
+  }
+}
+
+}  // namespace fsa::cuda::hopper

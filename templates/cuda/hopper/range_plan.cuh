@@ -1,0 +1,37 @@
+#pragma once
+// Owns what the kernels of Hopper's attention over ranges agree on: sizes, and K and V as tiles in global memory.
+#include "cuda/hopper/wgmma.cuh"
+#include "cuda/range_config.h"
+#include "range_params.h"
+
+namespace fsa::cuda::hopper {
+
+template <RangeShape kShape, RangeConfig kConfig>
+struct RangePlan {
+  static_assert(kConfig.warps % 4 == 0 && kConfig.row_tiles == 1, "a warpgroup is four warps of 16 rows");
+  static_assert(kConfig.keys % 16 == 0 && kConfig.stages >= 2, "a stage is filled while another is read");
+  static_assert(kShape.head_dim % 8 == 0 && kShape.head_dim_v % 8 == 0, "rows are read and written in 16-byte pieces");
+
+  static constexpr bool kF16 = kShape.element == Element::kF16;
+  static constexpr Element kOutput = kShape.output;
+  static constexpr int kConsumers = kConfig.warps / 4, kRows = kConfig.rows(), kKeys = kConfig.keys, kStages = kConfig.stages;
+  static constexpr int kLookups = kRows / 32, kCopiers = 128, kTiles = kConfig.tiles, kThreads = kConfig.threads();
+  static constexpr int kGroup = kShape.group, kD = kShape.head_dim, kDv = kShape.head_dim_v, kDepth = RangeConfig::k_columns(kShape);
+  static constexpr int kRowTiles = 1, kKeyTiles = kKeys / 8, kOutputTiles = kDv / 8;
+  using QTile = PanelTile<kRows, kDepth>;
+  using KTile = PanelTile<kKeys, kDepth>;
+  using VTile = PanelTile<kKeys, kDv>;
+  static constexpr bool kHoldsQueries = kConfig.held_registers(kShape) > 0;
+  static constexpr int kQBytes = kConfig.q_bytes(kShape), kKBytes = kConfig.k_bytes(kShape), kVBytes = kConfig.v_bytes(kShape);
+  static constexpr int kProducerRegisters = RangeConfig::producer_registers(), kConsumerRegisters = kConfig.consumer_registers();
+  /// See cuda::RangePlan.
+  static constexpr float kHeadroom = 8.0f;
+};
+
+/// The tile of K and V that row `row` of all lies in is number row / kKeys of its head.
+template <class T>
+FSA_DEVICE long long tile_index(const RangeParams& p, int head, int row) {
+  return static_cast<long long>(head) * ceil_div(p.total_rows, T::kKeys) + row / T::kKeys;
+}
+
+}  // namespace fsa::cuda::hopper

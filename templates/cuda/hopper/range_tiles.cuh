@@ -1,0 +1,80 @@
+#pragma once
+// Owns the pass that lays K and V out as tiles, each as shared memory holds it: whole tiles then come by one bulk copy, and the
+// conversion of V from bf16 to f16 is paid once.
+#include "cuda/hopper/range_plan.cuh"
+#include "cuda/memory.cuh"
+#include "cuda/range_softmax.cuh"
+
+namespace fsa::cuda::hopper {
+
+/// This thread's 16-byte pieces of a tile's rows, from a tensor to the tile.
+template <class T, class Tile, int kColumns>
+class TilePieces {
+ public:
+  /// Rows past the tensor's last and columns past kColumns are zeros.
+  FSA_DEVICE void load(const void* matrix, const RowStrides& stride, int head, int first_row, int rows) {
+    const char* const first = static_cast<const char*>(matrix) + (first_row * stride.token + head * stride.head) * 2;
+#pragma unroll
+    for (int u = 0; u < kPieces; ++u) {
+      const int i = threadIdx.x + u * T::kThreads, row = i / Tile::kChunks, chunk = i % Tile::kChunks;
+      pieces_[u] = make_uint4(0, 0, 0, 0);
+      if (i < kAll && first_row + row < rows && chunk < kColumns / 8)
+        pieces_[u] = load16_streaming(first + row * stride.token * 2 + chunk * 16);
+    }
+  }
+
+  FSA_DEVICE void store(unsigned char* tile) const {
+#pragma unroll
+    for (int u = 0; u < kPieces; ++u) {
+      const int i = threadIdx.x + u * T::kThreads;
+      if (i < kAll) *reinterpret_cast<uint4*>(tile + Tile::offset(i / Tile::kChunks, i % Tile::kChunks)) = pieces_[u];
+    }
+  }
+
+  /// Bits of the largest finite magnitude of bf16 numbers.
+  FSA_DEVICE unsigned largest() const {
+    LargestMagnitude most;
+#pragma unroll
+    for (int u = 0; u < kPieces; ++u) most.add_finite(pieces_[u]);
+    return most.value();
+  }
+
+  FSA_DEVICE void to_f16(const ValueScale& scale) {
+#pragma unroll
+    for (int u = 0; u < kPieces; ++u) pieces_[u] = ValueScale::to_f16(pieces_[u], scale.bf16x2());
+  }
+
+ private:
+  static constexpr int kAll = T::kKeys * Tile::kChunks, kPieces = ceil_div(kAll, T::kThreads);
+  uint4 pieces_[kPieces];
+};
+
+/// Grid: Hkv * ceil(rows of K / keys).
+template <RangeShape kShape, RangeConfig kConfig>
+FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
+  using T = RangePlan<kShape, kConfig>;
+  const int tiles = ceil_div(p.total_rows, T::kKeys), head = blockIdx.x / tiles, first_row = blockIdx.x % tiles * T::kKeys;
+  const long long tile = blockIdx.x;
+  TilePieces<T, typename T::KTile, T::kD> k;
+  TilePieces<T, typename T::VTile, T::kDv> v;
+  k.load(p.k, p.k_stride, head, first_row, p.total_rows);
+  v.load(p.v, p.v_stride, head, first_row, p.total_rows);
+  k.store(p.k_tiles + tile * T::kKBytes);
+  if constexpr (!T::kF16) {
+    __shared__ unsigned largest;
+    if (threadIdx.x == 0) largest = 0;
+    __syncthreads();
+    const unsigned mine = __reduce_max_sync(~0u, v.largest());
+    if (threadIdx.x % 32 == 0) atomicMax(&largest, mine);
+    __syncthreads();
+    // Steps of 16, so that tiles of like values share a scale: outputs move when it changes.
+    ValueScale scale;
+    scale.choose(largest);
+    scale.field &= ~3;
+    v.to_f16(scale);
+    if (threadIdx.x == 0) p.v_fields[tile] = scale.field;
+  }
+  v.store(p.v_tiles + tile * T::kVBytes);
+}
+
+}  // namespace fsa::cuda::hopper
