@@ -62,7 +62,8 @@ class Chain {
 
   /// A chain without device and modules: slots and workspace alone.
   static Result<Chain> lay_out_steps(std::span<const ChainStep> steps, std::vector<TensorSpec> externals);
-  std::size_t slot_of(const TensorSpec& spec, std::vector<std::string>& names);
+  /// Where steps name the same internal tensor they mean the same bytes: another size is kInternal.
+  Result<std::size_t> slot_of(const TensorSpec& spec, std::vector<std::string>& names);
   void resolve(std::span<const TensorView> tensors, Workspace workspace, Slots& slots) const;
   Result<void> launch(const BoundStep& step, Call& call, void* stream) const;
   /// Launches the steps [first, end) that are `beside`, or those that are not.

@@ -31,8 +31,8 @@ struct RangeBackend {
     return tensors;
   }
   static std::vector<Launch> launches(const FamilyProblem& p, const Config& c) { return Kernels::launches(range_problem(p), c); }
-  static RangeParams pack(const FamilyProblem& p, const Config&, std::span<const TensorView> t) {
-    const std::size_t shared = range_tensors(range_problem(p)).size();
+  static RangeParams pack(const FamilyProblem& p, const Config& c, std::span<const TensorView> t) {
+    const std::size_t shared = t.size() - Kernels::num_workspace(c);
     RangeParams params = range_params(range_problem(p), t.first(shared));
     Kernels::bind_workspace(t.subspan(shared), params);
     return params;

@@ -1,6 +1,8 @@
 // The whole operator's appetite for memory, and that its sizes pass 2^31 without harm: no device is needed to know.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "runtime/chain.h"
 #include "runtime/nsa_problem.h"
 
@@ -51,6 +53,21 @@ TEST(NsaWorkspace, WhereTheWindowRunsBesideTheOthersItsOutputSharesNoMemory) {
       EXPECT_GT(beside, behind);
     else
       EXPECT_EQ(beside, behind) << "a window that fills the GPU runs behind the others, in the memory they left";
+  }
+}
+
+TEST(NsaWorkspace, WhatRunsBesideTheOthersWritesNothingOfTheirs) {
+  const Operator& op = native_sparse_attention_operator();
+  const Target target = Target::parse("sm_90a").value();
+  const Json p = problem(4, 1024);
+  for (const ChainVariant& variant : op.variants(Backend::kCuda)) {
+    SCOPED_TRACE(variant.name);
+    std::set<std::string> beside, others;
+    for (const ChainStep& step : make_chain(op, p, {.variant = variant.name}, target).value())
+      for (const TensorSpec& spec : step.tensors())
+        if (spec.access != Access::kRead) (step.beside ? beside : others).insert(spec.name);
+    EXPECT_FALSE(beside.empty());
+    for (const std::string& name : beside) EXPECT_FALSE(others.contains(name)) << name;
   }
 }
 
