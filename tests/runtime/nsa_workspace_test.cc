@@ -63,7 +63,9 @@ TEST(NsaWorkspace, WhatRunsBesideTheOthersWritesNothingOfTheirs) {
   for (const ChainVariant& variant : op.variants(Backend::kCuda)) {
     SCOPED_TRACE(variant.name);
     std::set<std::string> beside, others;
-    for (const ChainStep& step : make_chain(op, p, {.variant = variant.name}, target).value())
+    const auto steps = make_chain(op, p, {.variant = variant.name}, target);
+    ASSERT_TRUE(steps.ok()) << steps.error().message();
+    for (const ChainStep& step : *steps)
       for (const TensorSpec& spec : step.tensors())
         if (spec.access != Access::kRead) (step.beside ? beside : others).insert(spec.name);
     EXPECT_FALSE(beside.empty());
