@@ -155,11 +155,8 @@ Resources RangeKernels::resources(const RangeProblem& p, const Config& c) {
 
 std::vector<Launch> RangeKernels::launches(const RangeProblem& p, const Config& c) {
   const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
-  std::vector<Launch> list;
-  if (c.warpgroups()) list.push_back(launch("kernel_entry_prepare", laid_out_tiles(p, c), c.threads(), 0));
-  list.push_back(
-      launch("kernel_entry_run", ceil_div64(tiles, c.tiles), c.threads(), static_cast<std::size_t>(c.smem_bytes(range_shape(p)))));
-  return list;
+  return {launch("kernel_entry_prepare", c.warpgroups() ? laid_out_tiles(p, c) : 0, c.threads(), 0),
+          launch("kernel_entry_run", ceil_div64(tiles, c.tiles), c.threads(), static_cast<std::size_t>(c.smem_bytes(range_shape(p))))};
 }
 
 std::vector<TensorSpec> RangeKernels::workspace(const RangeProblem& p, const Config& c) {

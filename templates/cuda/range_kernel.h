@@ -23,7 +23,7 @@ struct RangeKernels {
   static std::vector<Tunable<Config>> tunables(const RangeProblem& problem, const Target& target);
   static std::string invalid_reason(const RangeProblem& problem, const Config& config, const Target& target);
   static Resources resources(const RangeProblem& problem, const Config& config);
-  /// "prepare", for warpgroups alone, then "run".
+  /// "prepare", which is empty but for warpgroups, then "run".
   static std::vector<Launch> launches(const RangeProblem& problem, const Config& config);
   /// What follows the tensors of range_tensors(): K and V as tiles, where "prepare" makes them.
   static std::vector<TensorSpec> workspace(const RangeProblem& problem, const Config& config);

@@ -82,11 +82,11 @@ struct RowLookup {
 };
 
 /// Starts the copy of a tile's rows of Q [rows, D] by kThreads threads; rows of no query and columns past D are zeros.
-template <class T, class Tile, int kThreads>
-FSA_DEVICE void copy_queries(const RangeParams& p, int head, int first_row, unsigned q_tile, int thread = threadIdx.x) {
+template <class T, class Tile, int kThreads, int kUnroll = 4>
+FSA_DEVICE void copy_queries(const RangeParams& p, int head, int first_row, unsigned q_tile) {
   const int rows = p.total_q * T::kGroup;
-#pragma unroll 4
-  for (int i = thread; i < T::kRows * Tile::kChunks; i += kThreads) {
+#pragma unroll kUnroll
+  for (int i = threadIdx.x; i < T::kRows * Tile::kChunks; i += kThreads) {
     const int in_tile = i / Tile::kChunks, chunk = i % Tile::kChunks, row = first_row + in_tile;
     const bool exists = chunk < T::kD / 8 && row < rows;
     const int token = row / T::kGroup, query_head = head * T::kGroup + row % T::kGroup;

@@ -238,6 +238,9 @@ std::vector<RangeCase> range_value_cases() {
            {.name = "values_that_rise_late",
             .problem = base,
             .change = [](auto& in) { scale_values(in, 1, in.problem.total_rows * 2 / 3, 1e6); }},
+           {.name = "values_that_fall_late",
+            .problem = base,
+            .change = [](auto& in) { scale_values(in, 1e6, in.problem.total_rows * 2 / 3, 1e-6); }},
            {.name = "values_that_begin_with_zeros",
             .problem = base,
             .change =

@@ -143,7 +143,7 @@ class RangeProducer {
  private:
   FSA_DEVICE void feed(int head, int first_row) {
     const int segments = find_ranges<T, Rule>(p_, tables_, first_row);
-    copy_queries<T, typename T::QTile, T::kCopiers>(p_, head, first_row, memory_.tiles);
+    copy_queries<T, typename T::QTile, T::kCopiers, 2>(p_, head, first_row, memory_.tiles);
     barrier(tables_.q_full).arrive_after_copies();
     if (threadIdx.x == 0) barrier(tables_.q_full).arrive();
 #pragma unroll 1
@@ -240,36 +240,35 @@ class RangeConsumer {
     while (true) {
       for (; left > 0 && !meets_next(); --left) skip();
       if (left == 0) break;
-      wgmma_fence();
-      start_scores();
-      wgmma_wait<0>();
-      pin(s_[0]);
-      finish_scores();
-      if (moves_) state_.scale(decay_);
-      pack();
-#pragma unroll 1
-      for (--left; left > 0 && meets_next(); --left) {
-        wgmma_fence();
-        start_scores();
-        start_outputs();
-        wgmma_wait<1>();
-        pin(s_[0]);
-        finish_scores();
-        wgmma_wait<0>();
-        pin(state_.o[0]);
-        release(tables_.v_empty[v_.stage]);
-        v_.advance();
-        if (moves_) state_.scale(decay_);
-        pack();
-      }
-      wgmma_fence();
-      start_outputs();
-      wgmma_wait<0>();
-      pin(state_.o[0]);
-      release(tables_.v_empty[v_.stage]);
-      v_.advance();
+      attend_run(left);
     }
     if constexpr (!T::kHoldsQueries) release(tables_.q_empty);
+  }
+
+  /// Steps that follow one another, of which the warpgroup's rows see something each.
+  FSA_DEVICE void attend_run(int& left) {
+    wgmma_fence();
+    start_scores();
+    wgmma_wait<0>();
+    pin(s_[0]);
+    finish_scores();
+    if (moves_) state_.scale(decay_);
+    pack();
+#pragma unroll 1
+    for (--left; left > 0 && meets_next(); --left) {
+      wgmma_fence();
+      start_scores();
+      start_outputs();
+      wgmma_wait<1>();
+      pin(s_[0]);
+      finish_scores();
+      finish_outputs();
+      if (moves_) state_.scale(decay_);
+      pack();
+    }
+    wgmma_fence();
+    start_outputs();
+    finish_outputs();
   }
 
   FSA_DEVICE void hold_queries() {
@@ -317,6 +316,13 @@ class RangeConsumer {
 #pragma unroll
     for (int k = 0; k < T::kKeys / 16; ++k) wgmma<true, true>(state_.o[0], a_[k], v + T::VTile::rows_on(2 * k), true);
     wgmma_commit();
+  }
+
+  FSA_DEVICE void finish_outputs() {
+    wgmma_wait<0>();
+    pin(state_.o[0]);
+    release(tables_.v_empty[v_.stage]);
+    v_.advance();
   }
 
   /// Outputs follow V's scale from tile to tile, to finer ones up to 2^64 only, lest they overflow: what is smaller by more than

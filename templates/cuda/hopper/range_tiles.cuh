@@ -11,15 +11,15 @@ namespace fsa::cuda::hopper {
 template <class T, class Tile, int kColumns>
 class TilePieces {
  public:
-  /// Rows past the tensor's last and columns past kColumns are zeros.
-  FSA_DEVICE void load(const void* matrix, const RowStrides& stride, int head, int first_row, int rows) {
+  /// Rows that are not in use and columns past kColumns are zeros.
+  FSA_DEVICE void load(const void* matrix, const RowStrides& stride, int head, int first_row, const KeyRange& used) {
     const char* const first = static_cast<const char*>(matrix) + (first_row * stride.token + head * stride.head) * 2;
 #pragma unroll
     for (int u = 0; u < kPieces; ++u) {
       const int i = threadIdx.x + u * T::kThreads, row = i / Tile::kChunks, chunk = i % Tile::kChunks;
       pieces_[u] = make_uint4(0, 0, 0, 0);
-      if (i < kAll && first_row + row < rows && chunk < kColumns / 8)
-        pieces_[u] = load16_streaming(first + row * stride.token * 2 + chunk * 16);
+      const bool exists = first_row + row >= used.begin && first_row + row < used.end;
+      if (i < kAll && exists && chunk < kColumns / 8) pieces_[u] = load16_streaming(first + row * stride.token * 2 + chunk * 16);
     }
   }
 
@@ -49,6 +49,12 @@ class TilePieces {
   uint4 pieces_[kPieces];
 };
 
+/// The rows of K and V that belong to sequences. What others hold must not choose V's scale: they may never have been written.
+FSA_DEVICE KeyRange used_rows(const RangeParams& p) {
+  const int begin = min(max(__ldg(p.cu_rows), 0), p.total_rows);
+  return {begin, min(max(__ldg(p.cu_rows + p.num_seqs), begin), p.total_rows)};
+}
+
 /// Grid: Hkv * ceil(rows of K / keys).
 template <RangeShape kShape, RangeConfig kConfig>
 FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
@@ -57,8 +63,9 @@ FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
   const long long tile = blockIdx.x;
   TilePieces<T, typename T::KTile, T::kD> k;
   TilePieces<T, typename T::VTile, T::kDv> v;
-  k.load(p.k, p.k_stride, head, first_row, p.total_rows);
-  v.load(p.v, p.v_stride, head, first_row, p.total_rows);
+  const KeyRange used = used_rows(p);
+  k.load(p.k, p.k_stride, head, first_row, used);
+  v.load(p.v, p.v_stride, head, first_row, used);
   k.store(p.k_tiles + tile * T::kKBytes);
   if constexpr (!T::kF16) {
     __shared__ unsigned largest;
