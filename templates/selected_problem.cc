@@ -10,7 +10,7 @@ namespace fsa {
 namespace {
 
 const std::vector<EnumName>& partial_names() {
-  static const std::vector<EnumName> names{{0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}};
+  static const std::vector<EnumName> names{{0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}, {3, "i12", "Partial::kI12"}};
   return names;
 }
 
@@ -82,9 +82,9 @@ Work block_index_work(const SelectedProblem& p) { return {.flops = 0, .bytes = 1
 
 Work partial_reduce_work(const SelectedProblem& p) {
   const double rows = static_cast<double>(p.total_q) * p.heads_kv * p.group;
-  const double partial_bytes = p.partial == 2 ? 4 : 2;
+  constexpr double kPartialBytes[] = {2, 2, 4, 1.5};  // of enum Partial
   return {.flops = 2 * rows * p.topk * p.head_dim_v,
-          .bytes = rows * p.topk * (p.head_dim_v * partial_bytes + 4) + rows * (p.head_dim_v * bytes_of_element(p.output) + 4.0) + 4.0 * static_cast<double>(p.entries())};
+          .bytes = rows * p.topk * (p.head_dim_v * kPartialBytes[p.partial] + 4) + rows * (p.head_dim_v * bytes_of_element(p.output) + 4.0) + 4.0 * static_cast<double>(p.entries())};
 }
 
 }  // namespace fsa

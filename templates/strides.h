@@ -10,6 +10,14 @@ struct RowStrides {
 };
 
 /// Element type of block-major partial outputs.
-enum class Partial : int { kF16, kBF16, kF32 };
+enum class Partial : int {
+  kF16,
+  kBF16,
+  kF32,
+  kI12,  ///< integers of 12 bits times a step of the row's own (cuda/packed12.cuh)
+};
+
+/// Whether rows of this many columns can be packed to 12 bits: a quarter of one is three pieces of 8 or 16 bytes.
+constexpr bool packs12(int columns) { return columns == 64 || columns == 128; }
 
 }  // namespace fsa

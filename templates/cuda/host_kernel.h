@@ -23,6 +23,8 @@ inline DType partial_dtype(int partial) {
       return DType::kF16;
     case Partial::kBF16:
       return DType::kBF16;
+    case Partial::kI12:
+      return DType::kI32;  // words
     case Partial::kF32:
       break;
   }
@@ -30,7 +32,8 @@ inline DType partial_dtype(int partial) {
 }
 
 inline const std::vector<EnumName>& partial_names() {
-  static const std::vector<EnumName> names{{0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}};
+  static const std::vector<EnumName> names{
+      {0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}, {3, "i12", "Partial::kI12"}};
   return names;
 }
 
@@ -88,13 +91,15 @@ inline TensorSpec sequences_tensor(const SelectedProblem& p, std::string name) {
   return {std::move(name), Access::kRead, DType::kI32, {std::int64_t{p.num_seqs} + 1}};
 }
 inline TensorSpec partial_o_tensor(const SelectedProblem& p, int partial, Access access) {
-  return {"partial_o", access, partial_dtype(partial), {p.entries() * p.group, p.head_dim_v}};
+  const std::int64_t columns = static_cast<Partial>(partial) == Partial::kI12 ? p.head_dim_v / 8 * 3 : p.head_dim_v;
+  return {"partial_o", access, partial_dtype(partial), {p.entries() * p.group, columns}};
 }
 inline TensorSpec partial_lse_tensor(const SelectedProblem& p, Access access) {
   return {"partial_lse", access, DType::kF32, {p.entries() * p.group}};
 }
-inline TensorSpec entry_scale_tensor(const SelectedProblem& p, Access access) {
-  return {"entry_scale", access, DType::kF32, {p.entries()}};
+/// One number per entry, or per row where partials are integers.
+inline TensorSpec entry_scale_tensor(const SelectedProblem& p, int partial, Access access) {
+  return {"entry_scale", access, DType::kF32, {p.entries() * (static_cast<Partial>(partial) == Partial::kI12 ? p.group : 1)}};
 }
 
 }  // namespace fsa::cuda

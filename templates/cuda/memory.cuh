@@ -68,6 +68,28 @@ FSA_DEVICE void store16(void* global, uint4 value, unsigned long long policy) {
                : "memory");
 }
 
+/// Stores kWords (2 or 4) words, aligned to their size.
+template <int kWords>
+FSA_DEVICE void store_words(void* global, const unsigned* words, unsigned long long policy) {
+  static_assert(kWords == 2 || kWords == 4);
+  if constexpr (kWords == 4)
+    store16(global, make_uint4(words[0], words[1], words[2], words[3]), policy);
+  else
+    asm volatile("st.global.L2::cache_hint.v2.b32 [%0], {%1, %2}, %3;" ::"l"(global), "r"(words[0]), "r"(words[1]), "l"(policy) : "memory");
+}
+
+/// Loads kWords (2 or 4) words past L1.
+template <int kWords>
+FSA_DEVICE void load_words_streaming(unsigned* words, const void* global) {
+  static_assert(kWords == 2 || kWords == 4);
+  if constexpr (kWords == 4)
+    asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+                 : "l"(global));
+  else
+    asm volatile("ld.global.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(words[0]), "=r"(words[1]) : "l"(global));
+}
+
 /// Loads 16 bytes past L1.
 FSA_DEVICE uint4 load16_streaming(const void* global) {
   uint4 value;

@@ -27,6 +27,13 @@ FSA_DEVICE float log2_fast(float x) {
   return y;
 }
 
+/// 1 / x within 1 ulp; 0 for what exceeds 2^126.
+FSA_DEVICE float reciprocal_fast(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 /// Two floats as a word of two 16-bit numbers, `low` in the lower half, rounded to nearest even.
 template <bool kF16>
 FSA_DEVICE unsigned pack2(float low, float high) {

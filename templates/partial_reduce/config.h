@@ -7,16 +7,19 @@ namespace fsa::partial_reduce {
 
 struct Config {
   int warps = 4;                    ///< per thread block; they share nothing
-  int passes = 2;                   ///< output pieces of 8 columns per lane: a warp merges as many rows as fill them
+  int passes = 2;                   ///< output pieces per lane, of lane_columns(): a warp merges as many rows as fill them
   int loads = 8;                    ///< partial rows that a lane loads before it uses the first
   int blocks = 6;                   ///< thread blocks per multiprocessor that registers are bounded for
   Partial partial = Partial::kF16;  ///< as in selected_block_major
 
   FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps; }
   FSA_HOST_DEVICE constexpr int min_blocks() const { return blocks; }
-  /// Rows of a warp: its lanes take 8 columns each, several rows at once where rows are short.
+  /// Columns of a row that a lane merges: 8 neighbours, or what a lane of the producer packed together.
+  FSA_HOST_DEVICE constexpr int lane_columns(int head_dim_v) const { return partial == Partial::kI12 ? head_dim_v / 4 : 8; }
+  /// Rows of a warp: several at once where rows are short.
   FSA_HOST_DEVICE constexpr int rows(const Shape& s) const {
-    return 32 * passes >= s.head_dim_v / 8 ? 32 * passes / (s.head_dim_v / 8) : 1;
+    const int pieces = s.head_dim_v / lane_columns(s.head_dim_v);
+    return 32 * passes >= pieces ? 32 * passes / pieces : 1;
   }
   /// Entry, weight and LSE of each (row, slot) of each warp.
   FSA_HOST_DEVICE constexpr int smem_bytes(const Shape& s) const { return warps * rows(s) * s.topk * 12; }

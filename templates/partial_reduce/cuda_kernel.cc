@@ -19,16 +19,21 @@ Config Cuda::default_config(const Problem& p, const Target&) {
   Config c;
   c.partial = static_cast<Partial>(p.partial);
   if (c.partial == Partial::kF32) c.loads = 4;
+  // A load is a lane's share of a row, three pieces: fewer warps with more in flight each.
+  if (c.partial == Partial::kI12) c.passes = 1, c.loads = 4, c.blocks = 4;
   return c;
 }
 
-std::vector<Tunable<Config>> Cuda::tunables(const Problem&, const Target&) {
+std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target&) {
   const auto& f = config_fields();
+  if (static_cast<Partial>(p.partial) == Partial::kI12) return {{f[0], {4, 8}}, {f[1], {1, 2}}, {f[2], {2, 3, 4, 6}}, {f[3], {3, 4, 5, 6}}};
   return {{f[0], {4, 8}}, {f[1], {1, 2, 4}}, {f[2], {4, 8, 16}}, {f[3], {4, 6, 8}}};
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
   if (c.partial != static_cast<Partial>(p.partial)) return "partial is not the element type of the partial outputs";
+  if (c.partial == Partial::kI12 && !packs12(p.head_dim_v))
+    return fmt::format("i12 partials need head_dim_v 64 or 128, not {}", p.head_dim_v);
   if (c.warps < 1 || c.warps > 16) return fmt::format("warps is {}, not 1 to 16", c.warps);
   if (c.passes < 1 || c.passes > 8) return fmt::format("passes is {}, not 1 to 8", c.passes);
   if (c.loads < 1 || c.loads > 16) return fmt::format("loads is {}, not 1 to 16", c.loads);
@@ -40,15 +45,17 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
 }
 
 Resources Cuda::resources(const Problem& p, const Config& c) {
-  const int piece = c.partial == Partial::kF32 ? 8 : 4;
-  return {
-      .threads = c.threads(), .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(shape(p))), .registers = 32 + c.loads * (piece + 1)};
+  const int columns = c.lane_columns(p.head_dim_v);  // sums, and for each load words and a weight
+  const int piece = c.partial == Partial::kF32 ? 8 : c.partial == Partial::kI12 ? columns * 3 / 8 : 4;
+  return {.threads = c.threads(),
+          .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(shape(p))),
+          .registers = 24 + columns + c.loads * (piece + 1)};
 }
 
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
   const int partial = static_cast<int>(c.partial);
   std::vector<TensorSpec> list{cuda::partial_o_tensor(p, partial, Access::kRead), cuda::partial_lse_tensor(p, Access::kRead),
-                               cuda::entry_scale_tensor(p, Access::kRead), block_index::entry_position_tensor(p, Access::kRead)};
+                               cuda::entry_scale_tensor(p, partial, Access::kRead), block_index::entry_position_tensor(p, Access::kRead)};
   for (TensorSpec& spec : output_tensors(p)) list.push_back(std::move(spec));
   return list;
 }

@@ -2,6 +2,7 @@
 // Owns the CUDA kernel that merges the partial outputs of each row by their log-sum-exp.
 #include "cuda/gates.cuh"
 #include "cuda/memory.cuh"
+#include "cuda/packed12.cuh"
 #include "partial_reduce/config.h"
 #include "partial_reduce/params.h"
 
@@ -52,12 +53,14 @@ FSA_DEVICE void load_terms(const Params& p, const Terms& out, long long first_ro
 }
 
 /// Weighs each partial row by its share in the row's sum of exponentials, undoing its scale; stores the rows' LSEs.
-template <Shape kShape, int kRows>
+template <Shape kShape, Config kConfig>
 FSA_DEVICE void weigh_terms(const Params& p, const Terms& out, long long first_row, long long rows, int lane) {
   constexpr int kT = kShape.topk;
-  for (int i = lane; i < kRows * kT; i += 32) {
+  constexpr bool kPacked = kConfig.partial == Partial::kI12;
+  for (int i = lane; i < kConfig.rows(kShape) * kT; i += 32) {
     const int r = i / kT, entry = out.terms[i].entry;
-    const float scale = entry >= 0 ? __ldg(p.entry_scale + entry) : 1.0f;
+    const long long at = kPacked ? static_cast<long long>(entry) * kShape.group + (first_row + r) % kShape.group : entry;
+    const float scale = entry >= 0 ? __ldg(p.entry_scale + at) : 1.0f;
     const float* lses = out.lses + r * kT;
     float top = cuda::negative_infinity();
 #pragma unroll 16
@@ -67,7 +70,8 @@ FSA_DEVICE void weigh_terms(const Params& p, const Terms& out, long long first_r
 #pragma unroll 16
     for (int t = 0; t < kT; ++t) sum += cuda::exp2_fast((lses[t] - shift) * cuda::kLog2E);
     const float share = sum == 0 ? 0 : __fdividef(cuda::exp2_fast((out.lses[i] - shift) * cuda::kLog2E), sum);
-    out.terms[i].weight = share * __uint_as_float((254u << 23) - __float_as_uint(scale));  // 1 / a power of two
+    // The step of a row of integers, or the inverse of a power of two.
+    out.terms[i].weight = share * (kPacked ? scale : __uint_as_float((254u << 23) - __float_as_uint(scale)));
     if (i % kT == 0 && first_row + r < rows) {
       const Row<kShape> row(p, first_row + r);
       p.lse[static_cast<long long>(row.query_head()) * p.total_q + row.token] =
@@ -76,13 +80,13 @@ FSA_DEVICE void weigh_terms(const Params& p, const Terms& out, long long first_r
   }
 }
 
-/// Eight neighbouring columns of a partial row.
-template <Partial kPartial>
+/// A lane's columns of a partial row: 8 neighbours.
+template <Partial kPartial, int kColumns>
 struct Piece {
   uint4 words[kPartial == Partial::kF32 ? 2 : 1];
 
-  FSA_DEVICE void load(const void* partial, long long row, int columns, int column) {
-    const char* at = static_cast<const char*>(partial) + (row * columns + column) * (kPartial == Partial::kF32 ? 4 : 2);
+  FSA_DEVICE void load(const void* partial, long long row, int columns, int piece) {
+    const char* at = static_cast<const char*>(partial) + (row * columns + piece * 8) * (kPartial == Partial::kF32 ? 4 : 2);
     words[0] = cuda::load16_streaming(at);
     if constexpr (kPartial == Partial::kF32) words[1] = cuda::load16_streaming(at + 16);
   }
@@ -100,15 +104,41 @@ struct Piece {
   }
 };
 
-/// The merged columns [column, column + 8) of a row.
-template <Shape kShape, Config kConfig>
-FSA_DEVICE void merge_columns(const Params& p, const Term* terms, int in_group, int column, float (&sum)[8]) {
-  constexpr int kLoads = kConfig.loads < kShape.topk ? kConfig.loads : kShape.topk;
+/// The same of a row of 12-bit integers: 8 of each 32 columns, in three pieces a quarter of the row apart.
+template <int kColumns>
+struct Piece<Partial::kI12, kColumns> {
+  static constexpr int kGroups = kColumns / 8;
+  unsigned words[3 * kGroups];
+
+  FSA_DEVICE void load(const void* partial, long long row, int columns, int piece) {
+    const char* const at = static_cast<const char*>(partial) + row * (columns / 2 * 3) + piece * kGroups * 4;
 #pragma unroll
-  for (int i = 0; i < 8; ++i) sum[i] = 0;
+    for (int i = 0; i < 3; ++i) cuda::load_words_streaming<kGroups>(words + i * kGroups, at + i * kGroups * 16);
+  }
+  FSA_DEVICE void clear() {
+    for (unsigned& w : words) w = 0;
+  }
+  FSA_DEVICE void add_to(float (&sum)[kColumns], float weight) const {
+#pragma unroll
+    for (int group = 0; group < kGroups; ++group) {
+      float x[8];
+      cuda::unpack12(x, {words[3 * group], words[3 * group + 1], words[3 * group + 2]});
+#pragma unroll
+      for (int i = 0; i < 8; ++i) sum[8 * group + i] = fmaf(weight, x[i], sum[8 * group + i]);
+    }
+  }
+};
+
+/// The merged columns of piece `piece` of a row.
+template <Shape kShape, Config kConfig, int kColumns>
+FSA_DEVICE void merge_columns(const Params& p, const Term* terms, int in_group, int piece, float (&sum)[kColumns]) {
+  constexpr int kLoads = kConfig.loads < kShape.topk ? kConfig.loads : kShape.topk;
+  float weight_sum = 0;
+#pragma unroll
+  for (int i = 0; i < kColumns; ++i) sum[i] = 0;
 #pragma unroll 1
   for (int first = 0; first < kShape.topk; first += kLoads) {
-    Piece<kConfig.partial> pieces[kLoads];
+    Piece<kConfig.partial, kColumns> pieces[kLoads];
     float weights[kLoads];
 #pragma unroll
     for (int u = 0; u < kLoads; ++u) {
@@ -118,10 +148,17 @@ FSA_DEVICE void merge_columns(const Params& p, const Term* terms, int in_group, 
       const Term term = terms[first + u];
       if (term.entry < 0) continue;
       weights[u] = term.weight;
-      pieces[u].load(p.partial_o, static_cast<long long>(term.entry) * kShape.group + in_group, kShape.head_dim_v, column);
+      pieces[u].load(p.partial_o, static_cast<long long>(term.entry) * kShape.group + in_group, kShape.head_dim_v, piece);
     }
 #pragma unroll
-    for (int u = 0; u < kLoads; ++u) pieces[u].add_to(sum, weights[u]);
+    for (int u = 0; u < kLoads; ++u) {
+      pieces[u].add_to(sum, weights[u]);
+      weight_sum += weights[u];
+    }
+  }
+  if constexpr (kConfig.partial == Partial::kI12) {
+#pragma unroll
+    for (int i = 0; i < kColumns; ++i) sum[i] = fmaf(-cuda::kZero12, weight_sum, sum[i]) * cuda::kHeadroom12;
   }
 }
 
@@ -144,10 +181,21 @@ FSA_DEVICE void add_branches(const Params& p, int token, int head, int column, f
   for (int i = 0; i < 8; ++i) sum[i] = gates.sum(cmp[i], sum[i], win[i]);
 }
 
+/// Stores eight merged columns of a row.
+template <Shape kShape>
+FSA_DEVICE void store_columns(const Params& p, const Row<kShape>& row, int column, const float* merged) {
+  float sum[8];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) sum[i] = merged[i];
+  if constexpr (kShape.gated == 1) add_branches<kShape>(p, row.token, row.query_head(), column, sum);
+  cuda::store8<kShape.output>(p.o, row.token * p.o_stride.token + row.query_head() * p.o_stride.head + column, sum);
+}
+
 /// Grid: ceil(Hkv * Tq * g / (warps * rows)).
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void run(const Params& p) {
-  constexpr int kRows = kConfig.rows(kShape), kPieces = kShape.head_dim_v / 8, kTerms = kRows * kShape.topk;
+  constexpr int kColumns = kConfig.lane_columns(kShape.head_dim_v), kPieces = kShape.head_dim_v / kColumns;
+  constexpr int kRows = kConfig.rows(kShape), kTerms = kRows * kShape.topk;
   extern __shared__ __align__(16) unsigned char smem[];  // [warps][kTerms] terms, then as many LSEs
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const Terms out{reinterpret_cast<Term*>(smem) + warp * kTerms,
@@ -158,17 +206,17 @@ FSA_DEVICE void run(const Params& p) {
 
   load_terms<kShape, kRows>(p, out, first_row, rows, lane);
   __syncwarp();
-  weigh_terms<kShape, kRows>(p, out, first_row, rows, lane);
+  weigh_terms<kShape, kConfig>(p, out, first_row, rows, lane);
   __syncwarp();
 #pragma unroll 1
   for (int i = lane; i < kRows * kPieces; i += 32) {
-    const int r = i / kPieces, column = i % kPieces * 8;
+    const int r = i / kPieces, piece = i % kPieces;
     if (first_row + r >= rows) break;
     const Row<kShape> row(p, first_row + r);
-    float sum[8];
-    merge_columns<kShape, kConfig>(p, out.terms + r * kShape.topk, row.in_group, column, sum);
-    if constexpr (kShape.gated == 1) add_branches<kShape>(p, row.token, row.query_head(), column, sum);
-    cuda::store8<kShape.output>(p.o, row.token * p.o_stride.token + row.query_head() * p.o_stride.head + column, sum);
+    float sum[kColumns];
+    merge_columns<kShape, kConfig>(p, out.terms + r * kShape.topk, row.in_group, piece, sum);
+#pragma unroll
+    for (int group = 0; group < kColumns / 8; ++group) store_columns<kShape>(p, row, group * 32 + piece * 8, sum + group * 8);
   }
 }
 

@@ -19,7 +19,7 @@ struct Shape {
 struct Params {
   const void* partial_o;      // partial element [E*g, Dv]
   const float* partial_lse;   // [E*g]
-  const float* entry_scale;   // [E]
+  const float* entry_scale;   // [E], or [E*g] where partial is i12
   const int* entry_position;  // [Hkv, Tq, T], -1 = no partial
   const float* o_cmp;         // [Tq, Hq, Dv], where gated
   const float* o_win;         // [Tq, Hq, Dv], where gated

@@ -7,6 +7,9 @@
 
 namespace fsa::selected_block_major {
 
+/// Who multiplies: single warps with mma.sync, or four in step with wgmma, which reads K and V from shared memory itself (sm_90a).
+enum class Mma : int { kWarp, kWarpgroup };
+
 struct Config {
   int warps = 8;                    ///< per thread block; each walks its own row tiles against the shared K and V block
   int row_tiles = 1;                ///< tiles of 16 rows that a warp scores at once, 1 or 2: two halve the reads of K and V
@@ -15,6 +18,7 @@ struct Config {
   int v_splits = 1;                 ///< thread blocks that share a work item's output columns, where K and V do not fit together
   int item_tokens = 256;            ///< queries per work item at most, a multiple of 16
   Partial partial = Partial::kF16;  ///< element of the partial outputs
+  Mma mma = Mma::kWarp;
 
   FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps; }
   FSA_HOST_DEVICE constexpr int min_blocks() const { return blocks; }
@@ -25,11 +29,13 @@ struct Config {
   /// Columns of V and of the output that one thread block computes: whole groups of 32, which a lane quad stores as one.
   FSA_HOST_DEVICE constexpr int v_columns(const SelectedShape& s) const { return round_up(ceil_div(s.head_dim_v, v_splits), 32); }
 
-  // Shared memory: K, V, Q buffers [warps, stages], their query tokens, largest |V| per warp.
-  FSA_HOST_DEVICE constexpr int v_offset(const SelectedShape& s) const { return cuda::tile_bytes(s.block_size, k_columns(s)); }
-  FSA_HOST_DEVICE constexpr int q_offset(const SelectedShape& s) const {
-    return v_offset(s) + cuda::tile_bytes(s.block_size, v_columns(s));
+  /// Bytes of K or V; wgmma reads panels of 64 columns.
+  FSA_HOST_DEVICE constexpr int block_bytes(int keys, int columns) const {
+    return mma == Mma::kWarpgroup ? round_up(columns, 64) * keys * 2 : cuda::tile_bytes(keys, columns);
   }
+  // Shared memory: K, V, Q buffers [warps, stages], their query tokens, largest |V| per warp.
+  FSA_HOST_DEVICE constexpr int v_offset(const SelectedShape& s) const { return block_bytes(s.block_size, k_columns(s)); }
+  FSA_HOST_DEVICE constexpr int q_offset(const SelectedShape& s) const { return v_offset(s) + block_bytes(s.block_size, v_columns(s)); }
   FSA_HOST_DEVICE constexpr int q_bytes(const SelectedShape& s) const { return cuda::tile_bytes(rows(), k_columns(s)); }
   FSA_HOST_DEVICE constexpr int token_offset(const SelectedShape& s) const { return q_offset(s) + warps * stages * q_bytes(s); }
   FSA_HOST_DEVICE constexpr int magnitude_offset(const SelectedShape& s) const { return token_offset(s) + warps * stages * rows() * 4; }

@@ -16,12 +16,48 @@ SelectedProblem with_items(SelectedProblem p, const Config& c) {
   return p;
 }
 
+/// Output columns that wgmma accumulates at once; 0 where passes of them would not start at panels of 64.
+int wgmma_columns(const SelectedShape& s, const Config& c) {
+  const int columns = c.v_columns(s);
+  if (columns <= 128) return columns;
+  return columns % 128 == 0 ? 128 : columns % 64 == 0 ? 64 : 0;
+}
+
+/// Scores with their left operands, which the products read until they are done; probabilities with the outputs of a pass; or
+/// outputs with the words they are packed to.
+int wgmma_registers(const SelectedShape& s, const Config& c) {
+  const int scores = s.block_size / 2, operands = Config::k_columns(s) / 4, outputs = wgmma_columns(s, c) / 2;
+  const int packed = c.partial == Partial::kI12 ? outputs * 3 / 16 : 0;
+  return std::max({scores + operands, scores / 2 + outputs, outputs + packed}) + 48;
+}
+
+/// Why wgmma cannot run a config; empty where it can.
+std::string wgmma_reason(const SelectedShape& s, const Config& c, const Target& target) {
+  if (c.mma != Mma::kWarpgroup) {
+    return c.partial == Partial::kI12 ? "i12 partials are written by wgmma alone: a row's largest is known when all of it is"
+                                      : std::string();
+  }
+  if (target.arch != "sm_90a") return fmt::format("wgmma is an instruction of sm_90a, not of {}", target.arch);
+  if (c.warps % 4 != 0 || c.row_tiles != 1 || c.v_splits != 1) return "wgmma needs warps in fours, row_tiles 1 and v_splits 1";
+  if (wgmma_columns(s, c) == 0) return fmt::format("head_dim_v is {}: more than 128 columns for wgmma come in panels of 64", s.head_dim_v);
+  if (c.partial == Partial::kI12 && !packs12(s.head_dim_v))
+    return fmt::format("i12 partials need head_dim_v 64 or 128, not {}", s.head_dim_v);
+  return {};
+}
+
 /// Registers a lane needs: the scores with their operands, or the probabilities they turn into with the outputs of a pass;
 /// and addresses. What ptxas spills below is excluded by this, with the constants found by compiling for every target.
 int registers(const SelectedShape& s, const Config& c) {
+  if (c.mma == Mma::kWarpgroup) return wgmma_registers(s, c);
   const int scores = c.row_tiles * s.block_size / 2;
   const int outputs = c.row_tiles * std::min(c.v_columns(s), 128 / c.row_tiles) / 2;
   return std::max(scores + 8 * c.row_tiles + 60, scores / 2 + outputs + 48);
+}
+
+const std::vector<EnumName>& mma_names() {
+  static const std::vector<EnumName> names{{0, "warp", "selected_block_major::Mma::kWarp"},
+                                           {1, "warpgroup", "selected_block_major::Mma::kWarpgroup"}};
+  return names;
 }
 
 bool fits(const SelectedShape& s, const Config& c, const Target& target) {
@@ -37,6 +73,20 @@ int default_item_tokens(const SelectedProblem& p) {
   return static_cast<int>(std::min<std::int64_t>(shared, std::clamp(round_up(kItemRows / p.group, 16), 64, 1024)));
 }
 
+/// The fastest config for wgmma that fits; false where there is none.
+bool choose_wgmma(const SelectedProblem& p, const Target& target, Config& c) {
+  Config w = c;
+  w.warps = 4, w.row_tiles = 1, w.mma = Mma::kWarpgroup;
+  w.partial = packs12(p.head_dim_v) ? Partial::kI12 : Partial::kF16;
+  for (const auto& [stages, blocks] : {std::pair{2, 4}, {1, 4}, {2, 3}, {1, 3}, {2, 2}, {1, 2}, {1, 1}}) {
+    w.stages = stages, w.blocks = blocks;
+    if (!Cuda::invalid_reason(p, w, target).empty()) continue;
+    c = w;
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 const FieldTable<Config>& Cuda::config_fields() {
@@ -46,7 +96,8 @@ const FieldTable<Config>& Cuda::config_fields() {
                                          {"blocks", &Config::blocks},
                                          {"v_splits", &Config::v_splits},
                                          {"item_tokens", &Config::item_tokens},
-                                         {"partial", &Config::partial, cuda::partial_names()}};
+                                         {"partial", &Config::partial, cuda::partial_names()},
+                                         {"mma", &Config::mma, mma_names()}};
   return fields;
 }
 
@@ -68,6 +119,7 @@ Config Cuda::default_config(const Problem& p, const Target& target) {
                                                            {2, 1, 1, 1, 4},
                                                            {1, 1, 1, 1, 8}}};
   Config c{.item_tokens = default_item_tokens(p)};
+  if (choose_wgmma(p, target, c)) return c;
   for (const auto& [warps, row_tiles, stages, blocks, splits] : kPreferred) {
     c.warps = warps, c.row_tiles = row_tiles, c.stages = stages, c.blocks = blocks, c.v_splits = splits;
     if (invalid_reason(p, c, target).empty()) break;
@@ -78,12 +130,16 @@ Config Cuda::default_config(const Problem& p, const Target& target) {
 std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& target) {
   const auto& f = config_fields();
   const Config c = default_config(p, target);
-  return {{f[0], cuda::values_with({4, 8}, c.warps)},
-          {f[1], {1, 2}},
-          {f[2], {1, 2}},
-          {f[3], {1, 2, 3, 4}},
-          {f[4], {c.v_splits}},
-          {f[5], cuda::values_with({std::max(64, c.item_tokens / 32 * 16)}, c.item_tokens)}};
+  std::vector<Tunable<Config>> list{{f[0], cuda::values_with({4, 8}, c.warps)},
+                                    {f[1], {1, 2}},
+                                    {f[2], {1, 2}},
+                                    {f[3], {1, 2, 3, 4}},
+                                    {f[4], {c.v_splits}},
+                                    {f[5], cuda::values_with({std::max(64, c.item_tokens / 32 * 16)}, c.item_tokens)}};
+  if (c.mma == Mma::kWarp) return list;
+  list.push_back({f[6], cuda::values_with({static_cast<int>(Partial::kF16)}, static_cast<int>(c.partial))});
+  list.push_back({f[7], {static_cast<int>(Mma::kWarp), static_cast<int>(Mma::kWarpgroup)}});
+  return list;
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
@@ -95,6 +151,7 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
     return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
   if (c.v_splits < 1 || c.v_splits > 8) return fmt::format("v_splits is {}, not 1 to 8", c.v_splits);
   if (c.item_tokens < 16 || c.item_tokens % 16 != 0) return fmt::format("item_tokens is {}, not a multiple of 16", c.item_tokens);
+  if (std::string reason = wgmma_reason(s, c, target); !reason.empty()) return reason;
   const int cap = cuda::register_cap(c.threads(), c.blocks, target);
   if (registers(s, c) > cap) return fmt::format("it needs about {} registers of {}", registers(s, c), cap);
   if (!fits(s, c, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
@@ -119,7 +176,7 @@ std::vector<TensorSpec> Cuda::tensors(const Problem& problem, const Config& c) {
           block_index::work_count_tensor(Access::kRead),
           cuda::partial_o_tensor(p, partial, Access::kWrite),
           cuda::partial_lse_tensor(p, Access::kWrite),
-          cuda::entry_scale_tensor(p, Access::kWrite)};
+          cuda::entry_scale_tensor(p, partial, Access::kWrite)};
 }
 
 std::vector<Launch> Cuda::launches(const Problem& problem, const Config& c) {

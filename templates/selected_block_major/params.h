@@ -21,13 +21,14 @@ struct Params {
   const int* work_count;     // [1]
   void* partial_o;           // partial element [E*g, Dv]: each row's softmax-normalised output over one block, times entry_scale
   float* partial_lse;        // [E*g] natural log of the row's sum of exponentials; -inf when it sees no key of the block
-  float* entry_scale;        // [E] power of two that keeps partial_o in range (1 unless |v| is near the type's limit)
+  float* entry_scale;        // [E] power of two that keeps partial_o in range (1 unless |v| is near the type's limit);
+                             // i12: [E*g] step of the row's integers, times kUnits12 / kHeadroom12
   void* o;                   // output element [Tq, Hq, Dv]; CPU in-place merge only
   float* lse;                // [Hq, Tq]; CPU in-place merge only
   RowStrides q_stride, k_stride, v_stride, o_stride;
   int total_q, total_k, num_seqs, heads_kv;
-  int cells;                 // C
-  float scale;               // softmax scale
+  int cells;    // C
+  float scale;  // softmax scale
 };
 
 }  // namespace fsa::selected_block_major

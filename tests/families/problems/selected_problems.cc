@@ -94,6 +94,13 @@ FamilyProblems partial_reduce_problems(Backend backend) {
   problems.compiled.insert(problems.compiled.end(), {gated(problems.compiled[0], "bf16"), gated(problems.compiled[3], "f32"),
                                                      gated(problems.compiled.back(), "f16")});
   problems.planned.insert(problems.planned.end(), {gated(problems.planned[0], "bf16"), gated(problems.planned[3], "f32")});
+  if (backend == Backend::kCuda)
+    for (const std::size_t i : {0, 4}) {  // head_dim_v 128 and 64
+      Json packed = problems.compiled[i];
+      packed["partial"] = "i12";
+      problems.compiled.push_back(packed);
+      problems.planned.push_back(gated(packed, "bf16"));
+    }
   return problems;
 }
 

@@ -1,0 +1,313 @@
+#pragma once
+// Owns what the CUDA kernels of selected_block_major share: a work item, its K and V block, its gathered query rows.
+#include "cuda/memory.cuh"
+#include "cuda/numeric.cuh"
+#include "cuda/sequences.cuh"
+#include "cuda/smem_tile.h"
+#include "selected_block_major/config.h"
+#include "selected_block_major/params.h"
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#include "cuda/hopper/wgmma.cuh"
+#endif
+
+namespace fsa::selected_block_major {
+
+/// The largest divisor of `columns` up to `limit` that is whole groups of 32, or whole periods of the tile's swizzle.
+FSA_HOST_DEVICE constexpr int pass_columns(int columns, int limit) {
+  const int step = columns % 64 == 0 ? 64 : 32;
+  int pass = limit;
+  while (columns % pass != 0) pass -= step;
+  return pass;
+}
+
+/// K and V in shared memory as the instruction reads them.
+template <Shape kShape, Config kConfig, Mma kMma = kConfig.mma>
+struct BlockTiles {
+  using Keys = cuda::SmemTile<Config::k_columns(kShape)>;
+  using Values = cuda::SmemTile<kConfig.v_columns(kShape)>;
+};
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+template <int kRows, int kColumns>
+struct PanelBlock : cuda::hopper::PanelTile<kRows, kColumns> {
+  static constexpr int kChunks = kColumns / 8;
+};
+template <Shape kShape, Config kConfig>
+struct BlockTiles<kShape, kConfig, Mma::kWarpgroup> {
+  using Keys = PanelBlock<kShape.block_size, Config::k_columns(kShape)>;
+  using Values = PanelBlock<kShape.block_size, kConfig.v_columns(kShape)>;
+};
+#endif
+
+/// What a kernel's shape and config fix at compile time.
+template <Shape kShape, Config kConfig>
+struct Plan {
+  static_assert(kShape.block_size % 16 == 0, "keys come in steps of 16");
+  static_assert(kShape.head_dim % 8 == 0 && kShape.head_dim_v % 8 == 0, "rows are read and written in 16-byte pieces");
+  static_assert(kConfig.row_tiles == 1 || kConfig.row_tiles == 2, "a lane holds one row's token");
+
+  static constexpr bool kF16 = kShape.element == Element::kF16, kWarpgroup = kConfig.mma == Mma::kWarpgroup;
+  static constexpr int kWarps = kConfig.warps, kStages = kConfig.stages, kRowTiles = kConfig.row_tiles, kRows = kConfig.rows();
+  static constexpr int kGroup = kShape.group, kKeys = kShape.block_size, kD = kShape.head_dim, kDv = kShape.head_dim_v;
+  static constexpr int kKeyTiles = kKeys / 8;
+  using QTile = cuda::SmemTile<Config::k_columns(kShape)>;
+  using KTile = typename BlockTiles<kShape, kConfig>::Keys;
+  using VTile = typename BlockTiles<kShape, kConfig>::Values;
+  static constexpr int kVColumns = kConfig.v_columns(kShape);
+  /// Output columns accumulated at once: at most 64 registers per lane.
+  static constexpr int kPassColumns = pass_columns(kVColumns, 128 / kRowTiles);
+};
+
+/// A work item with its K and V block.
+struct Item {
+  int head, first_entry, entries;
+  int key_begin;     // row of K and V of the block's first key
+  int key_room;      // keys of the block within its sequence and K
+  int limit_shift;   // query `token` sees the block's keys up to token + limit_shift
+  int keys;          // keys that the item's last query sees; the rest of the block counts as zeros
+  int first_column;  // of the output columns of this thread block
+
+  FSA_DEVICE void set_last_token(int token, int block_size) { keys = max(0, min(min(block_size, key_room), token + limit_shift + 1)); }
+};
+
+/// The sequence that `cell` belongs to. `mine` is sequence `lane`, loaded before the cell was known: up to 32 sequences
+/// need no further trip to memory.
+template <class T>
+FSA_DEVICE int sequence_of(const Params& p, int cell, int lane, cuda::Sequence& mine) {
+  const auto first_cell = [&](int b) { return cuda::first_cell<T::kKeys>(__ldg(p.cu_k + b), b); };
+  if (p.num_seqs > 32) {
+    const int b = max(0, cuda::warp_last_not_above(p.num_seqs, cell, lane, first_cell));
+    mine = cuda::load_sequence(p.cu_q, p.cu_k, b);
+    return b;
+  }
+  const bool below = lane < p.num_seqs && cuda::first_cell<T::kKeys>(mine.k_begin, lane) <= cell;
+  const int b = max(0, __popc(__ballot_sync(~0u, below)) - 1);
+  mine = {__shfl_sync(~0u, mine.q_begin, b), __shfl_sync(~0u, mine.q_end, b), __shfl_sync(~0u, mine.k_begin, b),
+          __shfl_sync(~0u, mine.k_end, b)};
+  return b;
+}
+
+/// Loads this thread block's work item, all but its last token; false where there is none.
+template <class T>
+FSA_DEVICE bool load_item(const Params& p, int lane, Item& item) {
+  // The grid is as long as work_items, so an item past the count is safe to load, and its load need not wait.
+  const int4 work = __ldg(reinterpret_cast<const int4*>(p.work_items) + blockIdx.x);
+  const int count = __ldg(p.work_count);
+  cuda::Sequence s = lane < p.num_seqs ? cuda::load_sequence(p.cu_q, p.cu_k, lane) : cuda::Sequence{};
+  if (static_cast<int>(blockIdx.x) >= count) return false;
+  const int b = sequence_of<T>(p, work.y, lane, s);
+  const int block_begin = (work.y - cuda::first_cell<T::kKeys>(s.k_begin, b)) * T::kKeys;
+  const int key_begin = s.k_begin + block_begin;
+  item = {work.x,
+          work.z,
+          work.w,
+          key_begin,
+          key_begin < 0 ? 0 : min(s.k_end, p.total_k) - key_begin,
+          s.position(0) - block_begin,
+          0,
+          static_cast<int>(blockIdx.y) * T::kVColumns};
+  return true;
+}
+
+/// Starts the copy of K [keys, D]; keys past the item's and columns past D are zeros.
+template <class T>
+FSA_DEVICE void copy_keys(const Params& p, const Item& item, unsigned k_tile) {
+  constexpr int kChunks = T::kD / 8, kThreads = 32 * T::kWarps;
+  const char* k = static_cast<const char*>(p.k) + (item.key_begin * p.k_stride.token + item.head * p.k_stride.head) * 2;
+#pragma unroll 4
+  for (int i = threadIdx.x; i < T::kKeys * kChunks; i += kThreads) {
+    const int row = i / kChunks, chunk = i % kChunks;
+    const bool seen = row < item.keys;
+    cuda::copy16_async_or_zero(k_tile + T::KTile::offset(row, chunk), seen ? k + row * p.k_stride.token * 2 + chunk * 16 : p.k, seen);
+  }
+  if constexpr (kChunks < T::KTile::kChunks)
+    for (int row = threadIdx.x; row < T::kKeys; row += kThreads) cuda::store_smem16_zero(k_tile + T::KTile::offset(row, kChunks));
+}
+
+/// The way of V [keys, Dv] to shared memory, by registers. Probabilities are multiplied as f16: bf16's 8 bits would add as
+/// much error as the rounding of the output does. So bf16 values become f16 too, times a power of two that takes the
+/// block's largest below 2^15: exact down to 2^-29 of that one, and nothing overflows for any finite V.
+///
+/// Within each group of 32 columns the tile holds column 8t + 2i + e where the product expects 8i + 2t + e: lane t of a
+/// quad then accumulates 8 neighbouring columns and stores them as 16 bytes.
+template <class T>
+class Values {
+ public:
+  FSA_DEVICE Values(const Params& p, const Item& item, int warp, int lane)
+      : first_(static_cast<const char*>(p.v) + (item.key_begin * p.v_stride.token + item.head * p.v_stride.head) * 2),
+        row_bytes_(p.v_stride.token * 2),
+        keys_(item.keys),
+        first_column_(item.first_column),
+        warp_(warp),
+        lane_(lane) {}
+
+  /// Loads what registers hold, and returns the largest magnitude (bits) of the lane's share of the block.
+  FSA_DEVICE unsigned load() {
+    unsigned largest = 0;
+#pragma unroll
+    for (int u = 0; u < kHeld; ++u) held_[u] = piece(u);
+#pragma unroll
+    for (int u = 0; u < kHeld; ++u) largest = max(largest, largest_of(held_[u]));
+    for (int u = kHeld; u < kPerWarp; ++u) largest = max(largest, largest_of(piece(u)));
+    return largest;
+  }
+
+  /// Stores the block times `scale`; loads again what registers did not hold.
+  FSA_DEVICE void store(unsigned v_tile, float scale) const {
+#pragma unroll
+    for (int u = 0; u < kHeld; ++u) store(v_tile, u, held_[u], scale);
+    for (int u = kHeld; u < kPerWarp; ++u) store(v_tile, u, piece(u), scale);
+    // The product reads all columns of the tile; the last splits of V may have nothing in some.
+    const int filled = max(0, kGroups * 32 - first_column_);
+    if constexpr (kGroups * 32 % T::kVColumns != 0 || kSplit)
+      for (int i = threadIdx.x; i < T::kKeys * T::VTile::kChunks; i += 32 * T::kWarps)
+        if (i % T::VTile::kChunks * 8 >= filled)
+          cuda::store_smem16_zero(v_tile + T::VTile::offset(i / T::VTile::kChunks, i % T::VTile::kChunks));
+  }
+
+ private:
+  // A unit is 8 keys by 32 columns: one 16-byte piece per lane, stored to all banks at once.
+  static constexpr int kGroups = ceil_div(T::kDv, 32), kUnits = kGroups * (T::kKeys / 8);
+  static constexpr int kPerWarp = ceil_div(kUnits, T::kWarps), kHeld = kPerWarp < 8 ? kPerWarp : 8;
+  static constexpr bool kSplit = kGroups * 32 > T::kVColumns;
+
+  FSA_DEVICE int unit(int u) const { return warp_ + u * T::kWarps; }
+  FSA_DEVICE int row(int u) const { return unit(u) % (T::kKeys / 8) * 8 + lane_ / 4; }
+  FSA_DEVICE int group(int u) const { return unit(u) / (T::kKeys / 8); }
+
+  FSA_DEVICE uint4 piece(int u) const {
+    const int column = group(u) * 32 + 8 * (lane_ % 4);
+    if (row(u) >= keys_ || column >= T::kDv) return make_uint4(0, 0, 0, 0);
+    return __ldg(reinterpret_cast<const uint4*>(first_ + row(u) * row_bytes_ + column * 2));
+  }
+  FSA_DEVICE static unsigned largest_of(uint4 x) {
+    return max(max(cuda::max_magnitude2(x.x), cuda::max_magnitude2(x.y)), max(cuda::max_magnitude2(x.z), cuda::max_magnitude2(x.w)));
+  }
+  FSA_DEVICE static unsigned to_f16(unsigned word, float scale) {
+    if constexpr (T::kF16) return word;
+    const float2 pair = cuda::unpack2<false>(word);
+    return cuda::pack2<true>(pair.x * scale, pair.y * scale);
+  }
+  FSA_DEVICE void store(unsigned v_tile, int u, uint4 x, float scale) const {
+    const int chunk = group(u) * 4 - first_column_ / 8;
+    if (unit(u) >= kUnits || chunk < 0 || chunk >= T::VTile::kChunks) return;
+    const unsigned words[4] = {x.x, x.y, x.z, x.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) cuda::store_smem(v_tile + T::VTile::offset(row(u), chunk + i) + 4 * (lane_ % 4), to_f16(words[i], scale));
+  }
+
+  const char* first_;
+  long long row_bytes_;
+  int keys_, first_column_, warp_, lane_;
+  uint4 held_[kHeld];
+};
+
+/// Power of two that takes the block's largest |V| below 2^15, within 2^-120 .. 2^120. f16 values are only ever halved.
+template <class T>
+FSA_DEVICE float value_scale(const unsigned* magnitudes) {
+  unsigned bits = 0;
+#pragma unroll
+  for (int w = 0; w < T::kWarps; ++w) bits = max(bits, magnitudes[w]);
+  const int exponent = static_cast<int>(__float_as_uint(cuda::magnitude<T::kF16>(bits)) >> 23);  // largest |V| < 2^(exponent - 126)
+  const int scale = 127 + (126 + 15) - exponent;
+  return __uint_as_float(static_cast<unsigned>(T::kF16 ? min(scale, 127) : min(max(scale, 7), 247)) << 23);
+}
+
+/// One warp's buffers of gathered query rows.
+template <class T>
+class QueryTiles {
+ public:
+  FSA_DEVICE QueryTiles(const Params& p, const Item& item, unsigned q_tiles, int* tokens, int lane)
+      : p_(p), item_(item), tiles_(q_tiles), tokens_(tokens), lane_(lane), rows_(item.entries * T::kGroup) {}
+
+  /// Zeros the columns past D once: no copy touches them.
+  FSA_DEVICE void zero_padding() const {
+    if constexpr (T::kD / 8 < T::QTile::kChunks)
+      for (int row = lane_; row < T::kRows; row += 32)
+        for (int s = 0; s < T::kStages; ++s) cuda::store_smem16_zero(tile(s) + T::QTile::offset(row, T::kD / 8));
+  }
+
+  /// Token of this lane's row of tile `index`; rows past the item repeat its last one.
+  FSA_DEVICE int load_token(int index) const { return __ldg(p_.entry_token + item_.first_entry + row(index) / T::kGroup); }
+
+  /// Starts the copy of tile `index` to buffer `stage`; `token` is what load_token gave.
+  FSA_DEVICE void copy(int index, int stage, int token) const {
+    if (lane_ < T::kRows) tokens_[stage * T::kRows + lane_] = token;
+    if constexpr (kEvenSteps)
+      copy_even_steps(stage, token);
+    else
+      copy_rows(index, stage, token);
+  }
+
+  FSA_DEVICE unsigned tile(int stage) const { return tiles_ + stage * cuda::tile_bytes(T::kRows, T::QTile::kChunks * 8); }
+  FSA_DEVICE const int* tokens(int stage) const { return tokens_ + stage * T::kRows; }
+  FSA_DEVICE int rows() const { return rows_; }
+  /// Tiles of the item; the warps of a warpgroup work in step, so that the last of them may lie past its rows.
+  FSA_DEVICE int tiles() const { return round_up(ceil_div(rows_, T::kRows), T::kWarpgroup ? 4 : 1); }
+
+ private:
+  static constexpr int kChunks = T::kD / 8, kStepRows = 32 % kChunks == 0 ? 32 / kChunks : 0;
+  /// A step of the copy, one chunk per lane, takes whole rows, all of one token; and a tile has few tokens.
+  static constexpr bool kEvenSteps = kStepRows > 0 && T::kGroup % kStepRows == 0 && T::kRows % T::kGroup == 0 && T::kRows / T::kGroup <= 4;
+
+  /// A lane's address changes by constants within a token, so that only the tokens travel between lanes.
+  FSA_DEVICE void copy_even_steps(int stage, int token) const {
+    const int row = lane_ / kChunks, chunk = lane_ % kChunks;
+    const char* const q = static_cast<const char*>(p_.q) + (item_.head * T::kGroup + row) * p_.q_stride.head * 2 + chunk * 16;
+    const char* source = q;
+#pragma unroll
+    for (int first = 0; first < T::kRows; first += kStepRows) {
+      if (first % T::kGroup == 0) source = q + __shfl_sync(~0u, token, first) * (p_.q_stride.token * 2);
+      cuda::copy16_async(tile(stage) + T::QTile::offset(first + row, chunk), source + first % T::kGroup * p_.q_stride.head * 2);
+    }
+  }
+
+  /// Any group: the lane that loaded a row's token finds the row's address.
+  FSA_DEVICE void copy_rows(int index, int stage, int token) const {
+    const long long offset = token * p_.q_stride.token + (item_.head * T::kGroup + row(index) % T::kGroup) * p_.q_stride.head;
+    const char* const mine = static_cast<const char*>(p_.q) + offset * 2;
+#pragma unroll 4
+    for (int i = 0; i < ceil_div(T::kRows * kChunks, 32); ++i) {
+      const int piece = i * 32 + lane_, row = piece / kChunks, chunk = piece % kChunks;
+      const auto source = __shfl_sync(~0u, reinterpret_cast<unsigned long long>(mine), row & (T::kRows - 1));
+      if (T::kRows * kChunks % 32 == 0 || piece < T::kRows * kChunks)
+        cuda::copy16_async(tile(stage) + T::QTile::offset(row, chunk), reinterpret_cast<const char*>(source) + chunk * 16);
+    }
+  }
+
+  FSA_DEVICE int row(int index) const { return min(index * T::kRows + lane_ % T::kRows, rows_ - 1); }
+
+  const Params& p_;
+  const Item& item_;
+  unsigned tiles_;
+  int* tokens_;
+  int lane_, rows_;
+};
+
+/// Masks the keys after each row's query.
+template <class T>
+FSA_DEVICE void mask(float (&s)[T::kKeyTiles][4], int limit_low, int limit_high, int lane) {
+#pragma unroll
+  for (int n = 0; n < T::kKeyTiles; ++n)
+#pragma unroll
+    for (int e = 0; e < 4; ++e)
+      if (n * 8 + 2 * (lane % 4) + e % 2 > (e < 2 ? limit_low : limit_high)) s[n][e] = cuda::kMasked;
+}
+
+/// Stores 8 neighbouring columns of a partial row.
+template <Partial kPartial>
+FSA_DEVICE void store_columns(void* row, int column, const float (&x)[8], unsigned long long policy) {
+  if constexpr (kPartial == Partial::kF32) {
+    char* at = static_cast<char*>(row) + column * 4;
+    cuda::store16(at, make_uint4(__float_as_uint(x[0]), __float_as_uint(x[1]), __float_as_uint(x[2]), __float_as_uint(x[3])), policy);
+    cuda::store16(at + 16, make_uint4(__float_as_uint(x[4]), __float_as_uint(x[5]), __float_as_uint(x[6]), __float_as_uint(x[7])), policy);
+  } else {
+    constexpr bool kF16 = kPartial == Partial::kF16;
+    cuda::store16(static_cast<char*>(row) + column * 2,
+                  make_uint4(cuda::pack2<kF16>(x[0], x[1]), cuda::pack2<kF16>(x[2], x[3]), cuda::pack2<kF16>(x[4], x[5]),
+                             cuda::pack2<kF16>(x[6], x[7])),
+                  policy);
+  }
+}
+
+}  // namespace fsa::selected_block_major
