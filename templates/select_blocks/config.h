@@ -38,9 +38,9 @@ struct Config {
   /// Floats from one key's sums to the next: a warp's accumulators, which lie across with wgmma, spread over all banks.
   FSA_HOST_DEVICE constexpr int sum_pitch() const { return tokens + (wgmma() ? 8 : 4); }
 
-  /// Threads that score the blocks of one query with wgmma, and most blocks of a step for each.
+  /// Threads that score the blocks of one query with wgmma, and blocks of a step for each.
   FSA_HOST_DEVICE constexpr int scorers() const { return threads() / tokens; }
-  FSA_HOST_DEVICE constexpr int offers(const Shape& s) const { return ceil_div(s.blocks_per_tile(keys), scorers()); }
+  FSA_HOST_DEVICE constexpr int offers(const Shape& s) const { return s.blocks_per_tile(keys) / scorers(); }
   /// Candidates kept in a list: the best so far, room for a step's, and more, since thinning them out is not free. With wgmma each
   /// scorer has a list of its own; the best spread over them, but all may come from one.
   FSA_HOST_DEVICE constexpr int capacity(const Shape& s) const {
@@ -59,7 +59,7 @@ struct Config {
     return wgmma() ? tokens * columns(s) * 2 : cuda::tile_bytes(tokens, columns(s));
   }
   FSA_HOST_DEVICE constexpr int k_bytes(const Shape& s) const { return cuda::tile_bytes(keys, columns(s)); }
-  FSA_HOST_DEVICE constexpr int lse_bytes(const Shape& s) const { return wgmma() ? s.group * tokens * 4 : 0; }
+  FSA_HOST_DEVICE constexpr int lse_bytes(const Shape& s) const { return wgmma() ? s.group * (tokens + 16) * 4 : 0; }
   FSA_HOST_DEVICE constexpr int k_offset(const Shape& s) const { return q_buffers * q_bytes(s); }
   FSA_HOST_DEVICE constexpr int lse_offset(const Shape& s) const { return k_offset(s) + k_buffers * k_bytes(s); }
   FSA_HOST_DEVICE constexpr int sum_offset(const Shape& s) const { return lse_offset(s) + lse_bytes(s); }

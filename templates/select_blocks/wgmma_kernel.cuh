@@ -17,6 +17,7 @@ struct WgmmaPlan {
   static_assert(kConfig.keys % kShape.keys_per_block() == 0 && kShape.span() <= kConfig.keys, "blocks end where steps end");
   static_assert(kConfig.q_buffers == kShape.group && kConfig.k_buffers == 0, "shared memory holds the queries, registers the keys");
   static_assert(kConfig.tokens % 16 == 0 && kConfig.threads() % kConfig.tokens == 0, "each thread scores blocks of one query");
+  static_assert(kShape.blocks_per_tile(kConfig.keys) % kConfig.scorers() == 0, "the scorers of a query have as many blocks each");
 
   static constexpr Shape kShapeOf = kShape;
   static constexpr bool kF16 = kShape.element == Element::kF16;
@@ -31,8 +32,8 @@ struct WgmmaPlan {
   static constexpr int kWarpTokens = kTokens / kWarps;
 };
 
-/// What a thread scores: in every step the blocks [first, first + kOffers), for one query. The scorers of a query are kWarpTokens
-/// lanes apart.
+/// What a thread scores: of the blocks of every step part number `part`, for one query. The scorers of a query are kWarpTokens lanes
+/// apart.
 template <class T>
 struct Scorer {
   int part, token;
@@ -45,7 +46,6 @@ struct Scorer {
     own = T::kShapeOf.own_block(queries.position + token);
     end = token < queries.tokens ? T::kShapeOf.choice_end(own) : 0;
   }
-  FSA_DEVICE int first() const { return part * T::kOffers; }
 };
 
 /// The queries of all heads of the group in shared memory as 8x8 matrices of 128 bytes, those of the same depth one after another.
@@ -169,31 +169,38 @@ FSA_DEVICE int zero_after(const KeySums<T>& sum) {
 }
 
 /// The negative LSEs of all heads, in the order in which lanes take them: of queries 2q, 2q + 1, 8 + 2q, 8 + 2q + 1, ... for q = 0 to
-/// 3. A row that sees nothing gets one that makes all its exponentials vanish.
+/// 3, kPitch apart. A row that sees nothing gets one that makes all its exponentials vanish.
 template <class T>
-FSA_DEVICE void load_lse(const Params& p, const Queries& queries, float* lse) {
-  for (int i = threadIdx.x; i < T::kGroup * T::kTokens; i += T::kThreads) {
-    const long long head = static_cast<long long>(queries.head) * T::kGroup + i / T::kTokens;
-    const int token = i % T::kTokens, place = (token % 8 / 2 * T::kTiles + token / 8) * 2 + token % 2;
-    const float x = __ldg(p.lse + head * p.total_q + queries.first_token + min(token, queries.tokens - 1));
-    lse[i - token + place] = x == cuda::negative_infinity() ? -1e30f : -x;
-  }
-}
+struct LaneLse {
+  static constexpr int kPitch = T::kTiles * 2 + 4;  // the lanes of a quad meet no bank twice
+  float minus[T::kTiles * 2];
 
-/// sum += 2^shift * exp(s * scale - lse). The difference comes first: large logits would lose their low bits in the change of base.
-/// `lse` are those of the lane's queries.
-template <class T>
-FSA_DEVICE void add_exponentials(KeySums<T>& sum, const KeySums<T>& s, const float* lse, float scale) {
-#pragma unroll
-  for (int i = 0; i < T::kTiles; i += 2) {
-    const float4 four = *reinterpret_cast<const float4*>(lse + i * 2);
-    const float minus[4] = {four.x, four.y, four.z, four.w};
-#pragma unroll
-    for (int j = 0; j < 8; ++j) {
-      const float x = fmaf(s[i + j / 4][j % 4], scale, minus[j / 4 * 2 + j % 2]);
-      sum[i + j / 4][j % 4] += cuda::exp2_fast(fmaf(x, cuda::kLog2E, kScoreShift));
+  FSA_DEVICE static void store(const Params& p, const Queries& queries, float* lse) {
+    for (int i = threadIdx.x; i < T::kGroup * T::kTokens; i += T::kThreads) {
+      const int h = i / T::kTokens, token = i % T::kTokens;
+      const long long row = (static_cast<long long>(queries.head) * T::kGroup + h) * p.total_q + queries.first_token;
+      const float x = __ldg(p.lse + row + min(token, queries.tokens - 1));
+      lse[(h * 4 + token % 8 / 2) * kPitch + token / 8 * 2 + token % 2] = x == cuda::negative_infinity() ? -1e30f : -x;
     }
   }
+  /// Those of head `h` for the lane whose first are at `lse`.
+  FSA_DEVICE void load(const float* lse, int h) {
+#pragma unroll
+    for (int i = 0; i < T::kTiles * 2; i += 4) {
+      const float4 four = *reinterpret_cast<const float4*>(lse + h * 4 * kPitch + i);
+      minus[i] = four.x, minus[i + 1] = four.y, minus[i + 2] = four.z, minus[i + 3] = four.w;
+    }
+  }
+};
+
+/// sum += 2^shift * exp(s * scale - lse). The difference comes first: large logits would lose their low bits in the change of base.
+template <class T>
+FSA_DEVICE void add_exponentials(KeySums<T>& sum, const KeySums<T>& s, const LaneLse<T>& lse, float scale) {
+#pragma unroll
+  for (int i = 0; i < T::kTiles; ++i)
+#pragma unroll
+    for (int e = 0; e < 4; ++e)
+      sum[i][e] += cuda::exp2_fast(fmaf(fmaf(s[i][e], scale, lse.minus[2 * i + e % 2]), cuda::kLog2E, kScoreShift));
 }
 
 /// Clears the sums of keys that a query does not see. By selection, not by a factor: such a key may hold NaN.
@@ -257,7 +264,7 @@ class SumWindow {
  private:
   FSA_DEVICE static int exchange(int part) { return part % kExchanged * T::kWarpTokens; }
   FSA_DEVICE float* at(int row, int column) const { return sums_ + row * T::kSumPitch + (column ^ exchange(row / kPartRows)); }
-  /// Row `row` of a scorer's own and its query.
+  /// Row `row` of a scorer's own, at its query.
   FSA_DEVICE const float* part_row(const Scorer<T>& scorer, int row) const {
     return sums_ + (scorer.part * kPartRows + row) * T::kSumPitch + (scorer.token ^ exchange(scorer.part + row / kPartRows));
   }
@@ -265,50 +272,37 @@ class SumWindow {
   float* sums_;
 };
 
-/// Adds the exponentials of kHeads heads, the first of which has `operand` and `lse`. A product runs while the exponentials of the
-/// one before are taken. The compiler would put them off until all products are done, and two thread blocks that multiply at the
-/// same time would then take exponentials at the same time: each product but the first two waits for those it may run beside.
-template <class T, int kHeads>
-FSA_DEVICE void add_heads(KeySums<T>& sum, const KeyRows<T>& keys, unsigned long long operand, const float* lse, float scale) {
-  KeySums<T> s[2];
-  start_product<T>(s[0], keys, operand, 0);
+/// Adds the exponentials of the group. A product runs while the exponentials of the one before are taken; that of head 0 is done, in
+/// s[0]. The compiler would put exponentials off until all products are done, and two thread blocks that multiply at the same time
+/// would then take exponentials at the same time: a product waits for those before it, but the last.
+template <class T>
+FSA_DEVICE void add_group(KeySums<T>& sum, KeySums<T> (&s)[2], const KeyRows<T>& keys, unsigned long long operand, const float* lse,
+                          float scale) {
 #pragma unroll
-  for (int h = 0; h < kHeads; ++h) {
-    if (h + 1 < kHeads) {
-      start_product<T>(s[(h + 1) % 2], keys, operand + QueryTiles<T>::on(h + 1, 0), h == 0 ? 0 : zero_after<T>(sum));
+  for (int h = 0; h < T::kGroup; ++h) {
+    const bool more = h + 1 < T::kGroup;
+    if (more) start_product<T>(s[(h + 1) % 2], keys, operand + QueryTiles<T>::on(h + 1, 0), h == 0 ? 0 : zero_after<T>(sum));
+    LaneLse<T> minus;
+    minus.load(lse, h);
+    if (more)
       cuda::hopper::wgmma_wait<1>();
-    } else {
+    else
       cuda::hopper::wgmma_wait<0>();
-    }
     cuda::hopper::pin(s[h % 2]);
-    add_exponentials<T>(sum, s[h % 2], lse + h * T::kTokens, scale);
+    add_exponentials<T>(sum, s[h % 2], minus, scale);
   }
 }
 
-/// Adds those of the whole group. The compiler puts most exponentials off until the products are done, which takes registers: so many
-/// heads go together as it has registers for.
-template <class T>
-FSA_DEVICE void add_group(KeySums<T>& sum, const KeyRows<T>& keys, unsigned long long operand, const float* lse, float scale) {
-  constexpr int kAtOnce = T::kGroup <= 256 / T::kTokens ? T::kGroup : 128 / T::kTokens, kRest = T::kGroup % kAtOnce;
-#pragma unroll 1
-  for (int h = 0; h + kAtOnce <= T::kGroup; h += kAtOnce)
-    add_heads<T, kAtOnce>(sum, keys, operand + QueryTiles<T>::on(h, 0), lse + h * T::kTokens, scale);
-  if constexpr (kRest > 0)
-    add_heads<T, kRest>(sum, keys, operand + QueryTiles<T>::on(T::kGroup - kRest, 0), lse + (T::kGroup - kRest) * T::kTokens, scale);
-}
-
-/// Scores the blocks of a step, the first of which is `step_block`, and takes up what may be among the best.
+/// Scores the blocks of a step, the first of which is `step_block`, and takes up what may be among the best. Without a branch: a
+/// product is under way.
 template <class T>
 FSA_DEVICE void offer_blocks(const SumWindow<T>& window, OwnList<T>& list, const Scorer<T>& scorer, int step_block) {
-  const int first = step_block + scorer.first();
-  if (first >= scorer.end) return;
   float scores[T::kOffers];
   window.score(scores, scorer);
 #pragma unroll
   for (int u = 0; u < T::kOffers; ++u) {
-    const int block = first + u;
-    const bool in_step = T::kNewBlocks % T::kOffers == 0 || scorer.first() + u < T::kNewBlocks;
-    list.offer(block, scores[u], in_step && block < scorer.end && T::kShapeOf.may_choose(block, scorer.own));
+    const int block = step_block + scorer.part * T::kOffers + u;
+    list.offer(block, scores[u], block < scorer.end && T::kShapeOf.may_choose(block, scorer.own));
   }
 }
 
@@ -329,35 +323,44 @@ FSA_DEVICE void run_wgmma(const Params& p) {
   const Scorer<T> scorer(queries);
   OwnList<T> list(smem + kConfig.candidate_offset(kShape));
 
-  KeyPieces<T> next;
+  KeyPieces<T> first_keys = {};
   if (extent.dense > 0) {
-    next.load(p, queries, extent, warp * 16, lane);
+    first_keys.load(p, queries, extent, warp * 16, lane);
     QueryTiles<T>::load(p, queries, cuda::smem_address(smem));
-    load_lse<T>(p, queries, lse);
+    LaneLse<T>::store(p, queries, lse);
     cuda::hopper::fence_async_proxy();
   }
   window.clear();
   __syncthreads();
 
   const unsigned long long operand = QueryTiles<T>::operand(cuda::smem_address(smem));
-  const float* const lane_lse = lse + lane % 4 * T::kTiles * 2;
+  const float* const lane_lse = lse + lane % 4 * LaneLse<T>::kPitch;
   const int all_see = kShape.visible_keys(queries.position, queries.len_c);
   KeyRows<T> keys;
-  keys.take(next);
+  keys.take(first_keys);
+  KeySums<T> s[2];
+  start_product<T>(s[0], keys, operand, 0);
+  cuda::hopper::wgmma_wait<0>();
 #pragma unroll 1
   for (int step = 0; step < extent.steps; ++step) {
     const int first_key = step * T::kKeys;
     KeySums<T> sum = {};
     if (step < extent.dense) {
       // The keys of the next step come while this one multiplies.
+      KeyPieces<T> next = {};
       if (step + 1 < extent.dense) next.load(p, queries, extent, first_key + T::kKeys + warp * 16, lane);
-      add_group<T>(sum, keys, operand, lane_lse, p.scale);
+      cuda::hopper::pin(s[0]);
+      add_group<T>(sum, s, keys, operand, lane_lse, p.scale);
       keys.take(next);
       if (first_key + T::kKeys > all_see) mask<T>(sum, queries, first_key + key, column);
     }
     window.store(sum, key, column);
     __syncthreads();
+    // The first product of the next step, unused after the last, runs while this step's blocks are scored.
+    start_product<T>(s[0], keys, operand, 0);
     offer_blocks<T>(window, list, scorer, first_key / T::kPerBlock);
+    cuda::hopper::wgmma_wait<0>();
+    cuda::hopper::pin(s[0]);
     if (__syncthreads_or(list.full())) list.thin_out(T::kChoices + kSpareCandidates);
   }
   list.thin_out(T::kChoices);
