@@ -1,6 +1,8 @@
 // select_blocks with its default config on every problem, with many configs on some, and on every golden file.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "templates/families.h"
 #include "tests/families/config_choice.h"
 #include "tests/families/conformance.h"
@@ -58,6 +60,31 @@ std::vector<ConfigPick> picks() {
 INSTANTIATE_TEST_SUITE_P(Configs, SelectBlocksConfig,
                          testing::Combine(testing::ValuesIn(select_blocks_cases::configs()), testing::ValuesIn(picks())),
                          [](const auto& each) { return std::get<0>(each.param).name + "_" + std::get<1>(each.param).name; });
+
+/// Every problem again with the kernels that multiply by warpgroups, by the queries of a thread block: what default configs of short
+/// sequences leave out.
+class SelectBlocksByWarpgroups : public testing::TestWithParam<SelectBlocksCase> {};
+
+TEST_P(SelectBlocksByWarpgroups, MatchesTheOracle) {
+  FSA_LAB_OR_SKIP(lab);
+  const Kernel& kernel = *find_family("select_blocks")->kernel(lab.target().backend);
+  const Json problem = to_json(select_blocks::problem_fields(), GetParam().make().problem);
+  std::map<int, Json> by_tokens;
+  for (const Json& config : kernel.configs(problem, lab.target()))
+    if (config.value("instruction", "") == "wgmma") by_tokens.emplace(config.at("tokens").get<int>(), config);
+  if (by_tokens.empty()) GTEST_SKIP() << "no such kernel for this problem on this target";
+  for (const auto& [tokens, config] : by_tokens) {
+    SCOPED_TRACE(tokens);
+    expect_selected(lab, GetParam(), config);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, SelectBlocksByWarpgroups, testing::ValuesIn(select_blocks_cases::shapes()), case_name);
+INSTANTIATE_TEST_SUITE_P(Sequences, SelectBlocksByWarpgroups, testing::ValuesIn(select_blocks_cases::sequences()), case_name);
+INSTANTIATE_TEST_SUITE_P(Rules, SelectBlocksByWarpgroups, testing::ValuesIn(select_blocks_cases::rules()), case_name);
+INSTANTIATE_TEST_SUITE_P(Values, SelectBlocksByWarpgroups, testing::ValuesIn(select_blocks_cases::values()), case_name);
+INSTANTIATE_TEST_SUITE_P(Layouts, SelectBlocksByWarpgroups, testing::ValuesIn(select_blocks_cases::layouts()), case_name);
+INSTANTIATE_TEST_SUITE_P(Configs, SelectBlocksByWarpgroups, testing::ValuesIn(select_blocks_cases::configs()), case_name);
 
 /// The selection of a golden file, with its own scores beside the oracle's.
 class SelectBlocksOnGolden : public testing::TestWithParam<std::string> {};
