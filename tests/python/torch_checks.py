@@ -94,6 +94,26 @@ class Torch(checks.Results):
         with self.assertRaisesRegex(Exception, "in a traced or compiled call"):
             compiled(q, k, v, blocks)
 
+    def test_a_compiled_chain_of_branches_has_no_graph_break(self):
+        import torch
+        golden = support.Golden(support.FILES[0])
+        q, k, v, ck, cv = self.reals(golden, "bf16", "q", "k", "v", "ck", "cv")
+        cu = self.ints(golden, "cu_q", "cu_k")
+        s = golden.settings
+        compression = dict(kernel_size=s["kernel_size"], stride=s["stride"], total_k=k.shape[0], **cu)
+        selection = dict(block_size=s["block_size"], topk=s["topk"], init_blocks=s["init_blocks"], local_blocks=s["local_blocks"])
+
+        def branches(q, k, v, ck, cv):
+            compressed, lse = fsa.compressed_attention(q, ck, cv, **compression)
+            blocks = fsa.select_blocks(q, ck, lse, **selection, **compression)
+            window, _ = fsa.sliding_window(q, k, v, window=s["window"], **cu)
+            return blocks, compressed + window
+
+        import fsa.torch_ops
+        compiled = torch.compile(branches, fullgraph=True, backend="aot_eager")
+        for got, expected in zip(compiled(q, k, v, ck, cv), branches(q, k, v, ck, cv)):
+            self.assertTrue(torch.equal(got, expected))
+
     def test_a_compiled_native_sparse_attention_has_no_graph_break(self):
         self.need("native_sparse_attention")
         import torch

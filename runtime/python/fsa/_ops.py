@@ -194,8 +194,11 @@ def sliding_window(q, k, v, *, window: int, cu_q=None, cu_k=None, scale: float |
 
     Tensors, results and errors as in selected_attention().
     """
-    if (torch := _torch_path(q)[0]) is not None:
-        _check_grad(torch, {"q": q, "k": k, "v": v})
+    if (torch := _torch_path(q))[0] is not None:
+        if torch[1]:
+            return _as_operator(torch[0], "sliding_window", {"out": out, "lse": lse, "workspace": workspace, "stream": stream, "engine": engine},
+                                q, k, v, window, cu_q, cu_k, scale)
+        _check_grad(torch[0], {"q": q, "k": k, "v": v})
     tensors = {"q": q, "k": k, "v": v, "cu_q": cu_q, "cu_k": cu_k}
     key = _key("sliding_window", engine, tensors, window, scale)
     bound = _bound.get(key)
@@ -225,8 +228,11 @@ def compressed_attention(q, ck, cv, *, kernel_size: int, stride: int, total_k: i
     cu_q, cu_k i32 [B+1]: of the queries and of the uncompressed keys, `total_k` in all. None: one sequence.
     Returns (out [Tq, Hq, Dv], lse f32 [Hq, Tq]). The rest as in selected_attention().
     """
-    if (torch := _torch_path(q)[0]) is not None:
-        _check_grad(torch, {"q": q, "ck": ck, "cv": cv})
+    if (torch := _torch_path(q))[0] is not None:
+        if torch[1]:
+            return _as_operator(torch[0], "compressed_attention", {"out": out, "lse": lse, "workspace": workspace, "stream": stream, "engine": engine},
+                                q, ck, cv, kernel_size, stride, total_k, cu_q, cu_k, scale)
+        _check_grad(torch[0], {"q": q, "ck": ck, "cv": cv})
     tensors = {"q": q, "ck": ck, "cv": cv, "cu_q": cu_q, "cu_k": cu_k}
     key = _key("compressed_attention", engine, tensors, kernel_size, stride, total_k, scale)
     bound = _bound.get(key)
@@ -247,8 +253,11 @@ def select_blocks(q, ck, lse, *, kernel_size: int, stride: int, block_size: int,
     block_size: a multiple of stride.
     Returns block_indices i32 [Hkv, Tq, T] (`out`, if given), ascending, -1 last. The rest as in selected_attention().
     """
-    if (torch := _torch_path(q)[0]) is not None:
-        _check_grad(torch, {"q": q, "ck": ck, "lse": lse})
+    if (torch := _torch_path(q))[0] is not None:
+        if torch[1]:
+            return _as_operator(torch[0], "select_blocks", {"out": out, "workspace": workspace, "stream": stream, "engine": engine},
+                                q, ck, lse, kernel_size, stride, block_size, topk, total_k, init_blocks, local_blocks, cu_q, cu_k, scale)
+        _check_grad(torch[0], {"q": q, "ck": ck, "lse": lse})
     tensors = {"q": q, "ck": ck, "lse": lse, "cu_q": cu_q, "cu_k": cu_k}
     key = _key("select_blocks", engine, tensors, kernel_size, stride, block_size, topk, total_k, init_blocks, local_blocks, scale)
     bound = _bound.get(key)
