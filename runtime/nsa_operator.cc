@@ -19,11 +19,7 @@ constexpr const char* kDenseStage = "dense_attention";
 constexpr const char* kGatedReduce = "gated_reduce";
 
 const ChainStage& window_stage() {
-  static const ChainStage stage = [] {
-    ChainStage made("sliding_window", "sliding_window", {{"o", "o_win"}, {"lse", "lse_win"}});
-    made.beside = true;
-    return made;
-  }();
+  static const ChainStage stage("sliding_window", "sliding_window", {{"o", "o_win"}, {"lse", "lse_win"}}, /*runs_beside=*/true);
   return stage;
 }
 

@@ -24,8 +24,8 @@ struct ChainStage {
 
   /// A stage named like its family.
   ChainStage(const char* family_name) : name(family_name), family(family_name) {}
-  ChainStage(std::string stage_name, std::string family_name, std::map<std::string, std::string> tensor_renames)
-      : name(std::move(stage_name)), family(std::move(family_name)), renames(std::move(tensor_renames)) {}
+  ChainStage(std::string stage_name, std::string family_name, std::map<std::string, std::string> tensor_renames, bool runs_beside = false)
+      : name(std::move(stage_name)), family(std::move(family_name)), renames(std::move(tensor_renames)), beside(runs_beside) {}
 };
 
 /// One way to compute an operator: its kernels in launch order, and the one that the tuner settles first.

@@ -29,7 +29,7 @@ std::string linear_invalid_reason(const Problem& p, const Config& c, const Targe
   if (columns % 64 == 0 && chunks % 8 != 0 && 8 % chunks != 0)
     return fmt::format("{} columns of a warp straddle the swizzle's periods of 64", 8 * chunks);
   const auto bytes = static_cast<std::size_t>(c.smem_bytes(s));
-  if (bytes > target.cuda.smem_per_block || (bytes + 1024) * static_cast<std::size_t>(c.blocks) > target.cuda.smem_per_sm)
+  if (!cuda::fits_shared_memory(bytes, c.blocks, target))
     return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, bytes);
   return {};
 }

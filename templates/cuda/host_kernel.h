@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codegen/kernel_facts.h"
+#include "templates/cuda/multiplier.h"
 #include "templates/dimension_check.h"
 #include "templates/selected_problem.h"
 #include "templates/strides.h"
@@ -35,6 +36,17 @@ inline const std::vector<EnumName>& partial_names() {
   static const std::vector<EnumName> names{
       {0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}, {3, "i12", "Partial::kI12"}};
   return names;
+}
+
+/// The field "mma" of configs.
+inline const std::vector<EnumName>& mma_names() {
+  static const std::vector<EnumName> names{{0, "mma.sync", "cuda::Mma::kWarp"}, {1, "wgmma", "cuda::Mma::kWarpgroup"}};
+  return names;
+}
+
+/// Whether `blocks` thread blocks with so many bytes of shared memory each, and the 1 KiB that the system keeps, share a multiprocessor.
+inline bool fits_shared_memory(std::size_t bytes, int blocks, const Target& target) {
+  return bytes <= target.cuda.smem_per_block && (bytes + 1024) * static_cast<std::size_t>(blocks) <= target.cuda.smem_per_sm;
 }
 
 /// Registers that a lane may have when `blocks` thread blocks of `threads` share a multiprocessor: warps are dealt to four

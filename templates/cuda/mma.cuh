@@ -38,6 +38,17 @@ FSA_DEVICE unsigned right_operand_transposed_offset(int lane) {
   return Tile::offset(lane & 15, lane >> 4);
 }
 
+/// Zeros for accumulators.
+template <int kRows, int kColumns>
+FSA_DEVICE void clear(float (&tiles)[kRows][kColumns][4]) {
+#pragma unroll
+  for (int r = 0; r < kRows; ++r)
+#pragma unroll
+    for (int n = 0; n < kColumns; ++n)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) tiles[r][n][e] = 0;
+}
+
 /// Sums or maxima over the four lanes that share accumulator rows.
 FSA_DEVICE float quad_max(float x) {
   x = fmaxf(x, __shfl_xor_sync(~0u, x, 1));

@@ -172,12 +172,7 @@ struct HeldQueries {
 template <class T>
 FSA_DEVICE void score(float (&s)[T::kRowTiles][T::kKeyTiles][4], const HeldQueries<T>& held, unsigned q, unsigned k) {
   using Tile = typename T::KTile;
-#pragma unroll
-  for (int r = 0; r < T::kRowTiles; ++r)
-#pragma unroll
-    for (int n = 0; n < T::kKeyTiles; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) s[r][n][e] = 0;
+  clear(s);
 #pragma unroll
   for (int d = 0; d < Tile::kChunks / 2; ++d) {
     unsigned fresh[T::kRowTiles][4];

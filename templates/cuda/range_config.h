@@ -1,13 +1,11 @@
 #pragma once
 // Owns the CUDA Config of attention over ranges and its shared-memory plan. Clean for host and NVRTC.
 #include "cuda/device.h"
+#include "cuda/multiplier.h"
 #include "cuda/smem_tile.h"
 #include "range_shape.h"
 
 namespace fsa::cuda {
-
-/// Who multiplies: single warps with mma.sync, or warpgroups with wgmma, which Hopper alone has.
-enum class Mma : int { kWarp, kWarpgroup };
 
 struct RangeConfig {
   Mma mma = Mma::kWarp;

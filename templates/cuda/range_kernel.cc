@@ -11,11 +11,6 @@
 namespace fsa::cuda {
 namespace {
 
-const std::vector<EnumName>& mma_names() {
-  static const std::vector<EnumName> names{{0, "mma.sync", "cuda::Mma::kWarp"}, {1, "wgmma", "cuda::Mma::kWarpgroup"}};
-  return names;
-}
-
 /// Registers a lane needs: outputs, the logits of a slice, Q where it is held, and addresses with what passes through. What
 /// ptxas spills below is excluded by this, with the constant found by compiling for every target. Warpgroups all start with as
 /// many as the block's bound gives and hand them over.
@@ -23,11 +18,6 @@ int registers(const RangeShape& s, const RangeConfig& c) {
   if (c.warpgroups()) return std::min(255, 65536 / c.threads() / 8 * 8);
   const int outputs = c.row_tiles * RangeConfig::v_columns(s) / 2, logits = c.row_tiles * c.slice() / 2;
   return outputs + logits + c.held_registers(s) + 88;
-}
-
-bool fits(const RangeShape& s, const RangeConfig& c, const Target& target) {
-  const auto bytes = static_cast<std::size_t>(c.smem_bytes(s));
-  return bytes <= target.cuda.smem_per_block && (bytes + 1024) * static_cast<std::size_t>(c.blocks) <= target.cuda.smem_per_sm;
 }
 
 /// Tiles that K and V are laid out as.
@@ -144,7 +134,7 @@ std::string RangeKernels::invalid_reason(const RangeProblem& p, const Config& c,
     return reason;
   if (c.blocks < 1 || c.threads() * c.blocks > target.cuda.max_threads_per_sm)
     return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
-  if (!fits(s, c, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
+  if (!fits_shared_memory(static_cast<std::size_t>(c.smem_bytes(s)), c.blocks, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
   return {};
 }
 

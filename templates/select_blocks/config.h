@@ -1,16 +1,11 @@
 #pragma once
 // Owns the CUDA Config of select_blocks and its shared-memory plan. Clean for host and NVRTC.
 #include "cuda/device.h"
+#include "cuda/multiplier.h"
 #include "cuda/smem_tile.h"
 #include "select_blocks/shape.h"
 
 namespace fsa::select_blocks {
-
-/// What multiplies queries and keys.
-enum class Instruction : int {
-  kMma,    ///< mma.sync: each warp its queries with its keys; every target
-  kWgmma,  ///< wgmma: the four warps of a thread block, 16 of 64 keys each, with all of its queries; sm_90a
-};
 
 /// Candidates more than the best that a thinned out list may keep: the first bits of a threshold cost less than all of them.
 constexpr int kSpareCandidates = 4;
@@ -23,13 +18,14 @@ struct Config {
   int q_buffers = 1;  ///< heads whose queries shared memory holds: the whole group, or fewer, read again at every step
   int k_buffers = 2;  ///< key tiles in shared memory; none with wgmma, which has them in registers alone
   int blocks = 1;     ///< thread blocks per multiprocessor that registers are bounded for
-  Instruction instruction = Instruction::kMma;
+  /// Single warps: each its queries with its keys. A warpgroup: 16 of 64 keys each warp, with all queries of the thread block.
+  cuda::Mma mma = cuda::Mma::kWarp;
 
   FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps_m * warps_n; }
   FSA_HOST_DEVICE constexpr int min_blocks() const { return blocks; }
   FSA_HOST_DEVICE constexpr int warp_rows() const { return tokens / warps_m; }
   FSA_HOST_DEVICE constexpr int warp_keys() const { return keys / warps_n; }
-  FSA_HOST_DEVICE constexpr bool wgmma() const { return instruction == Instruction::kWgmma; }
+  FSA_HOST_DEVICE constexpr bool wgmma() const { return mma == cuda::Mma::kWarpgroup; }
 
   /// Columns of Q and K as they are multiplied; with wgmma a lane's 16 bytes of a row are columns of two products.
   FSA_HOST_DEVICE constexpr int columns(const Shape& s) const { return round_up(s.head_dim, wgmma() ? 32 : 16); }

@@ -70,7 +70,7 @@ std::string fit_reason(const Shape& s, const Config& c, const Target& target) {
   const int needed = registers(s, c), cap = cuda::register_cap(c.threads(), c.blocks, target);
   if (needed > cap) return fmt::format("it needs about {} registers of {}", needed, cap);
   const auto bytes = static_cast<std::size_t>(c.smem_bytes(s));
-  if (bytes > target.cuda.smem_per_block || (bytes + 1024) * static_cast<std::size_t>(c.blocks) > target.cuda.smem_per_sm)
+  if (!cuda::fits_shared_memory(bytes, c.blocks, target))
     return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, bytes);
   return {};
 }
@@ -91,7 +91,7 @@ constexpr Config kPreferred[] = {{.tokens = 32, .keys = 128, .warps_m = 1, .warp
 /// Fewer queries, where shared memory does not hold the whole group twice: two thread blocks per multiprocessor with half the queries
 /// each are a fifth faster than one (8 heads of 128 on an H200).
 constexpr Config wgmma_config(int tokens, int blocks) {
-  return {.tokens = tokens, .keys = 64, .warps_m = 1, .warps_n = 4, .k_buffers = 0, .blocks = blocks, .instruction = Instruction::kWgmma};
+  return {.tokens = tokens, .keys = 64, .warps_m = 1, .warps_n = 4, .k_buffers = 0, .blocks = blocks, .mma = cuda::Mma::kWarpgroup};
 }
 constexpr Config kPreferredWgmma[] = {wgmma_config(64, 3), wgmma_config(64, 2), wgmma_config(32, 2), wgmma_config(16, 2),
                                       wgmma_config(16, 1)};
@@ -103,12 +103,6 @@ int most_tokens(const Problem& p) {
   int tokens = 64;
   while (tokens > 16 && (mean <= tokens / 2 || p.total_q / tokens * p.heads_kv < kManyBlocks)) tokens /= 2;
   return tokens;
-}
-
-const std::vector<EnumName>& instruction_names() {
-  static const std::vector<EnumName> names{{0, "mma", "select_blocks::Instruction::kMma"},
-                                           {1, "wgmma", "select_blocks::Instruction::kWgmma"}};
-  return names;
 }
 
 /// The values that wgmma has of its own are offered where it is.
@@ -123,7 +117,7 @@ const FieldTable<Config>& Cuda::config_fields() {
   static const FieldTable<Config> fields{{"tokens", &Config::tokens},       {"keys", &Config::keys},
                                          {"warps_m", &Config::warps_m},     {"warps_n", &Config::warps_n},
                                          {"q_buffers", &Config::q_buffers}, {"k_buffers", &Config::k_buffers},
-                                         {"blocks", &Config::blocks},       {"instruction", &Config::instruction, instruction_names()}};
+                                         {"blocks", &Config::blocks},       {"mma", &Config::mma, cuda::mma_names()}};
   return fields;
 }
 

@@ -8,7 +8,7 @@ namespace fsa::select_blocks {
 /// Grid: Hkv * (Tq / tokens + B), heads fastest, the last queries first.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void run(const Params& p) {
-  if constexpr (kConfig.instruction == Instruction::kWgmma)
+  if constexpr (kConfig.wgmma())
     run_wgmma<kShape, kConfig>(p);
   else
     run_mma<kShape, kConfig>(p);

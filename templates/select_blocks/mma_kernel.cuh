@@ -163,12 +163,7 @@ using Sums = float[T::kRowTiles][T::kKeyTiles][4];
 /// s = Q K^T, unscaled.
 template <class T>
 FSA_DEVICE void score(Sums<T>& s, const Keys<T>& keys, unsigned q) {
-#pragma unroll
-  for (int r = 0; r < T::kRowTiles; ++r)
-#pragma unroll
-    for (int n = 0; n < T::kKeyTiles; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) s[r][n][e] = 0;
+  cuda::clear(s);
 #pragma unroll
   for (int d = 0; d < T::kDepth; ++d) {
     unsigned a[T::kRowTiles][4];

@@ -1,14 +1,14 @@
 #pragma once
 // Owns the CUDA Config of selected_block_major and its shared-memory plan. Clean for host and NVRTC.
 #include "cuda/device.h"
+#include "cuda/multiplier.h"
 #include "cuda/smem_tile.h"
 #include "selected_shape.h"
 #include "strides.h"
 
 namespace fsa::selected_block_major {
 
-/// Who multiplies: single warps with mma.sync, or four in step with wgmma, which reads K and V from shared memory itself (sm_90a).
-enum class Mma : int { kWarp, kWarpgroup };
+using cuda::Mma;
 
 struct Config {
   int warps = 8;                    ///< per thread block; each walks its own row tiles against the shared K and V block

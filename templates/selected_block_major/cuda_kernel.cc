@@ -54,17 +54,6 @@ int registers(const SelectedShape& s, const Config& c) {
   return std::max(scores + 8 * c.row_tiles + 60, scores / 2 + outputs + 48);
 }
 
-const std::vector<EnumName>& mma_names() {
-  static const std::vector<EnumName> names{{0, "warp", "selected_block_major::Mma::kWarp"},
-                                           {1, "warpgroup", "selected_block_major::Mma::kWarpgroup"}};
-  return names;
-}
-
-bool fits(const SelectedShape& s, const Config& c, const Target& target) {
-  const auto bytes = static_cast<std::size_t>(c.smem_bytes(s));
-  return bytes <= target.cuda.smem_per_block && (bytes + 1024) * static_cast<std::size_t>(c.blocks) <= target.cuda.smem_per_sm;
-}
-
 /// Rows of an item that make the load of K and V small beside it, and items that keep every multiprocessor busy to the end.
 constexpr int kItemRows = 4096, kFewestItems = 2048;
 
@@ -97,7 +86,7 @@ const FieldTable<Config>& Cuda::config_fields() {
                                          {"v_splits", &Config::v_splits},
                                          {"item_tokens", &Config::item_tokens},
                                          {"partial", &Config::partial, cuda::partial_names()},
-                                         {"mma", &Config::mma, mma_names()}};
+                                         {"mma", &Config::mma, cuda::mma_names()}};
   return fields;
 }
 
@@ -154,7 +143,7 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
   if (std::string reason = wgmma_reason(s, c, target); !reason.empty()) return reason;
   const int cap = cuda::register_cap(c.threads(), c.blocks, target);
   if (registers(s, c) > cap) return fmt::format("it needs about {} registers of {}", registers(s, c), cap);
-  if (!fits(s, c, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
+  if (!cuda::fits_shared_memory(static_cast<std::size_t>(c.smem_bytes(s)), c.blocks, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
   return {};
 }
 

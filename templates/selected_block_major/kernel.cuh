@@ -12,12 +12,7 @@ namespace fsa::selected_block_major {
 template <class T>
 FSA_DEVICE void score(float (&s)[T::kRowTiles][T::kKeyTiles][4], unsigned q_tile, unsigned k_tile, int lane) {
   using Tile = typename T::KTile;
-#pragma unroll
-  for (int r = 0; r < T::kRowTiles; ++r)
-#pragma unroll
-    for (int n = 0; n < T::kKeyTiles; ++n)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) s[r][n][e] = 0;
+  cuda::clear(s);
   unsigned q = q_tile + cuda::left_operand_offset<Tile>(lane), k = k_tile + cuda::right_operand_offset<Tile>(lane);
   constexpr int kPanel = Tile::kChunks % 8 == 0 ? 8 : Tile::kChunks;
 #pragma unroll 1

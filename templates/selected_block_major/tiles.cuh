@@ -28,14 +28,10 @@ struct BlockTiles {
 };
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-template <int kRows, int kColumns>
-struct PanelBlock : cuda::hopper::PanelTile<kRows, kColumns> {
-  static constexpr int kChunks = kColumns / 8;
-};
 template <Shape kShape, Config kConfig>
 struct BlockTiles<kShape, kConfig, Mma::kWarpgroup> {
-  using Keys = PanelBlock<kShape.block_size, Config::k_columns(kShape)>;
-  using Values = PanelBlock<kShape.block_size, kConfig.v_columns(kShape)>;
+  using Keys = cuda::hopper::PanelTile<kShape.block_size, Config::k_columns(kShape)>;
+  using Values = cuda::hopper::PanelTile<kShape.block_size, kConfig.v_columns(kShape)>;
 };
 #endif
 

@@ -16,11 +16,6 @@ int registers(const SelectedShape& s, const Config& c) { return Config::v_column
 /// For compute capability 10 and later ptxas loads further ahead, and spills unless it has registers for that too.
 int registers_ahead(const Config& c, const Target& target) { return target.cuda.major >= 10 ? c.keys / c.warps_k + 15 : 0; }
 
-bool fits(const SelectedShape& s, const Config& c, const Target& target) {
-  const auto bytes = static_cast<std::size_t>(c.smem_bytes(s));
-  return bytes <= target.cuda.smem_per_block && (bytes + 1024) * static_cast<std::size_t>(c.blocks) <= target.cuda.smem_per_sm;
-}
-
 /// Divisors of the block size that are multiples of 16.
 std::vector<std::int64_t> step_keys(int block_size) {
   std::vector<std::int64_t> keys;
@@ -82,7 +77,7 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
     return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
   const int needed = registers(s, c) + registers_ahead(c, target), cap = cuda::register_cap(c.threads(), c.blocks, target);
   if (needed > cap) return fmt::format("it needs about {} registers of {}", needed, cap);
-  if (!fits(s, c, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
+  if (!cuda::fits_shared_memory(static_cast<std::size_t>(c.smem_bytes(s)), c.blocks, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
   return {};
 }
 

@@ -50,6 +50,15 @@ void OwnedTensor::set_strides(std::vector<std::int64_t> values) {
   dl.strides = strides.data();
 }
 
+void OwnedWorkspace::fit(const fsa_plan* plan) {
+  fsa_plan_info info{};
+  info.size = sizeof info;
+  ASSERT_EQ(fsa_plan_get_info(plan, &info), FSA_OK) << fsa_last_error_message();
+  bytes = info.workspace_bytes;
+  memory.resize(bytes + 256);
+  data = memory.data() + (256 - reinterpret_cast<std::uintptr_t>(memory.data()) % 256);
+}
+
 CForward::CForward()
     : q({kTokens, kHeadsQ, kDim}, false),
       k({kTokens, kHeadsKv, kDim}, false),
@@ -72,12 +81,9 @@ CForward::~CForward() { fsa_plan_destroy(plan); }
 void CForward::SetUp() {
   if (!cpu_engine()) GTEST_SKIP() << fsa_last_error_message();
   ASSERT_EQ(fsa_plan_create(cpu_engine(), "selected_attention", small_problem().c_str(), &plan), FSA_OK) << fsa_last_error_message();
-  fsa_plan_info info{};
-  info.size = sizeof info;
-  ASSERT_EQ(fsa_plan_get_info(plan, &info), FSA_OK);
-  bytes = info.workspace_bytes;
-  memory.resize(bytes + 256);
-  workspace = memory.data() + (256 - reinterpret_cast<std::uintptr_t>(memory.data()) % 256);
+  memory.fit(plan);
+  workspace = memory.data;
+  bytes = memory.bytes;
 }
 
 void CForward::expect_refused(std::initializer_list<std::string_view> parts) {

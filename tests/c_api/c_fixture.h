@@ -32,6 +32,16 @@ struct OwnedTensor {
   void set_strides(std::vector<std::int64_t> values);
 };
 
+/// Memory for a plan's workspace, aligned as forward wants it.
+struct OwnedWorkspace {
+  std::vector<char> memory;
+  void* data = nullptr;
+  std::size_t bytes = 0;
+
+  /// As much as `plan` asks for.
+  void fit(const fsa_plan* plan);
+};
+
 class CForward : public testing::Test {
  protected:
   CForward();
@@ -46,7 +56,7 @@ class CForward : public testing::Test {
   OwnedTensor q, k, v, blocks, cu_q, cu_k, o, lse;
   std::array<const DLTensor*, 8> order;
   std::size_t count = 8;
-  std::vector<char> memory;
+  OwnedWorkspace memory;
   void* workspace = nullptr;
   std::size_t bytes = 0;
 };

@@ -84,12 +84,10 @@ class CWorkspace : public testing::Test {
                               &plan_),
               FSA_OK)
         << fsa_last_error_message();
+    workspace_.fit(plan_);
     fsa_plan_info info{};
     info.size = sizeof info;
     ASSERT_EQ(fsa_plan_get_info(plan_, &info), FSA_OK);
-    bytes_ = info.workspace_bytes;
-    memory_.resize(bytes_ + 256);
-    workspace_ = memory_.data() + (256 - reinterpret_cast<std::uintptr_t>(memory_.data()) % 256);
     for (std::size_t i = 0; i < info.num_tensors; ++i) add_tensor(i);
   }
   ~CWorkspace() override { fsa_plan_destroy(plan_); }
@@ -110,17 +108,17 @@ class CWorkspace : public testing::Test {
   fsa_plan* plan_ = nullptr;
   std::vector<std::unique_ptr<OwnedTensor>> tensors_;
   std::vector<const DLTensor*> order_;
-  std::vector<char> memory_;
-  void* workspace_ = nullptr;
-  std::size_t bytes_ = 0;
+  OwnedWorkspace workspace_;
 };
 
 TEST_F(CWorkspace, TooSmallNullOrMisalignedIsRefused) {
-  ASSERT_GT(bytes_, 0u);
-  EXPECT_EQ(forward(workspace_, bytes_), FSA_OK) << fsa_last_error_message();
-  expect_refusal(forward(workspace_, bytes_ - 1), FSA_INVALID_ARGUMENT, {"workspace", std::to_string(bytes_ - 1), std::to_string(bytes_)});
-  expect_refusal(forward(nullptr, bytes_), FSA_INVALID_ARGUMENT, {"workspace", "null"});
-  expect_refusal(forward(static_cast<char*>(workspace_) + 16, bytes_), FSA_INVALID_ARGUMENT, {"workspace", "256-byte"});
+  void* const data = workspace_.data;
+  const std::size_t bytes = workspace_.bytes;
+  ASSERT_GT(bytes, 0u);
+  EXPECT_EQ(forward(data, bytes), FSA_OK) << fsa_last_error_message();
+  expect_refusal(forward(data, bytes - 1), FSA_INVALID_ARGUMENT, {"workspace", std::to_string(bytes - 1), std::to_string(bytes)});
+  expect_refusal(forward(nullptr, bytes), FSA_INVALID_ARGUMENT, {"workspace", "null"});
+  expect_refusal(forward(static_cast<char*>(data) + 16, bytes), FSA_INVALID_ARGUMENT, {"workspace", "256-byte"});
 }
 
 }  // namespace
