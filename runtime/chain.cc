@@ -93,11 +93,13 @@ Result<Chain> Chain::lay_out_steps(std::span<const ChainStep> steps, std::vector
 }
 
 std::size_t Chain::find_join() const {
+  const auto written_beside = [&](std::size_t slot) {
+    return std::ranges::any_of(steps_, [&](const BoundStep& step) { return step.beside && std::ranges::count(step.slots, slot) > 0; });
+  };
   for (std::size_t reader = 0; reader < steps_.size(); ++reader) {
     if (steps_[reader].beside) continue;
     for (const std::size_t slot : steps_[reader].slots)
-      if (slot >= externals_.size() && std::ranges::any_of(steps_, [&](const BoundStep& step) { return step.beside && std::ranges::count(step.slots, slot); }))
-        return reader;
+      if (slot >= externals_.size() && written_beside(slot)) return reader;
   }
   return steps_.size();
 }

@@ -59,7 +59,11 @@ ChainVariant dense() {
   // Its layout of K and V is its own: the window may run at the same time, with other tiles.
   variant.stages.push_back({kDenseStage,
                             "sliding_window",
-                            {{"o", "o_sel"}, {"lse", "lse_sel"}, {"k_tiles", "dense_k_tiles"}, {"v_tiles", "dense_v_tiles"}, {"v_fields", "dense_v_fields"}}});
+                            {{"o", "o_sel"},
+                             {"lse", "lse_sel"},
+                             {"k_tiles", "dense_k_tiles"},
+                             {"v_tiles", "dense_v_tiles"},
+                             {"v_fields", "dense_v_fields"}}});
   variant.stages.push_back(window_stage());
   variant.stages.push_back("gated_combine");
   return variant;

@@ -7,12 +7,14 @@
 #include "templates/dimension_check.h"
 
 namespace fsa {
-namespace {
 
 const std::vector<EnumName>& partial_names() {
-  static const std::vector<EnumName> names{{0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}, {3, "i12", "Partial::kI12"}};
+  static const std::vector<EnumName> names{
+      {0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}, {3, "i12", "Partial::kI12"}};
   return names;
 }
+
+namespace {
 
 Result<void> check_dims(const SelectedProblem& p) {
   FSA_RETURN_IF_ERROR(check_head_dim("head_dim", p.head_dim));

@@ -34,6 +34,9 @@ struct SelectedProblem {
   std::int64_t entries() const { return static_cast<std::int64_t>(heads_kv) * total_q * topk; }
 };
 
+/// Element types of block-major partial outputs (Partial), in problems and configs.
+const std::vector<EnumName>& partial_names();
+
 const FieldTable<SelectedProblem>& selected_problem_fields();
 const FieldTable<SelectedShape>& selected_shape_fields();
 SelectedShape selected_shape(const SelectedProblem& problem);

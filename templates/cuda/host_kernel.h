@@ -32,12 +32,6 @@ inline DType partial_dtype(int partial) {
   return DType::kF32;
 }
 
-inline const std::vector<EnumName>& partial_names() {
-  static const std::vector<EnumName> names{
-      {0, "f16", "Partial::kF16"}, {1, "bf16", "Partial::kBF16"}, {2, "f32", "Partial::kF32"}, {3, "i12", "Partial::kI12"}};
-  return names;
-}
-
 /// The field "mma" of configs.
 inline const std::vector<EnumName>& mma_names() {
   static const std::vector<EnumName> names{{0, "mma.sync", "cuda::Mma::kWarp"}, {1, "wgmma", "cuda::Mma::kWarpgroup"}};

@@ -134,7 +134,8 @@ std::string RangeKernels::invalid_reason(const RangeProblem& p, const Config& c,
     return reason;
   if (c.blocks < 1 || c.threads() * c.blocks > target.cuda.max_threads_per_sm)
     return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
-  if (!fits_shared_memory(static_cast<std::size_t>(c.smem_bytes(s)), c.blocks, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
+  if (!fits_shared_memory(static_cast<std::size_t>(c.smem_bytes(s)), c.blocks, target))
+    return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
   return {};
 }
 

@@ -11,7 +11,7 @@ const FieldTable<Config>& Cuda::config_fields() {
                                          {"passes", &Config::passes},
                                          {"loads", &Config::loads},
                                          {"blocks", &Config::blocks},
-                                         {"partial", &Config::partial, cuda::partial_names()}};
+                                         {"partial", &Config::partial, partial_names()}};
   return fields;
 }
 

@@ -85,7 +85,7 @@ const FieldTable<Config>& Cuda::config_fields() {
                                          {"blocks", &Config::blocks},
                                          {"v_splits", &Config::v_splits},
                                          {"item_tokens", &Config::item_tokens},
-                                         {"partial", &Config::partial, cuda::partial_names()},
+                                         {"partial", &Config::partial, partial_names()},
                                          {"mma", &Config::mma, cuda::mma_names()}};
   return fields;
 }
@@ -143,7 +143,8 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
   if (std::string reason = wgmma_reason(s, c, target); !reason.empty()) return reason;
   const int cap = cuda::register_cap(c.threads(), c.blocks, target);
   if (registers(s, c) > cap) return fmt::format("it needs about {} registers of {}", registers(s, c), cap);
-  if (!cuda::fits_shared_memory(static_cast<std::size_t>(c.smem_bytes(s)), c.blocks, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
+  if (!cuda::fits_shared_memory(static_cast<std::size_t>(c.smem_bytes(s)), c.blocks, target))
+    return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
   return {};
 }
 

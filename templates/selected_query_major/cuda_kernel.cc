@@ -77,7 +77,8 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
     return fmt::format("{} blocks of {} threads exceed a multiprocessor", c.blocks, c.threads());
   const int needed = registers(s, c) + registers_ahead(c, target), cap = cuda::register_cap(c.threads(), c.blocks, target);
   if (needed > cap) return fmt::format("it needs about {} registers of {}", needed, cap);
-  if (!cuda::fits_shared_memory(static_cast<std::size_t>(c.smem_bytes(s)), c.blocks, target)) return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
+  if (!cuda::fits_shared_memory(static_cast<std::size_t>(c.smem_bytes(s)), c.blocks, target))
+    return fmt::format("{} blocks of {} bytes of shared memory exceed a multiprocessor", c.blocks, c.smem_bytes(s));
   return {};
 }
 
