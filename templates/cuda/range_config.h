@@ -54,9 +54,9 @@ struct RangeConfig {
   FSA_HOST_DEVICE constexpr int stage_bytes(const RangeShape& s) const { return k_bytes(s) + v_bytes(s); }
   FSA_HOST_DEVICE constexpr int table_offset(const RangeShape& s) const { return q_bytes(s) + stages * stage_bytes(s); }
   /// Ranges of each row and of each segment 8 + 8. Bounds of each warp 16 bytes, of each stage 8, a word per warp, a word. Of
-  /// warpgroups: bounds and counts of 32 rows each, of each stage 16 and four barriers, two barriers, a word.
+  /// warpgroups: bounds and counts of 32 rows each, of each stage 8 and four barriers, two barriers, a word.
   FSA_HOST_DEVICE constexpr int table_bytes() const {
-    return round_up(16 * rows() + (warpgroups() ? 24 * rows() / 32 + 48 * stages + 24 : 20 * warps + 8 * stages + 4), 16);
+    return round_up(16 * rows() + (warpgroups() ? 24 * rows() / 32 + 40 * stages + 24 : 20 * warps + 8 * stages + 4), 16);
   }
   FSA_HOST_DEVICE constexpr int smem_bytes(const RangeShape& s) const { return table_offset(s) + table_bytes(); }
 };

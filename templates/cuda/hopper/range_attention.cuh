@@ -11,15 +11,23 @@ struct SegmentCount {
   int segments, steps;
 };
 
-/// A step: what of its segment lies in one tile of K and V.
+/// A step: what of its segment lies in one tile of K and V. The tile's other rows do not exist to it.
 struct RangeStep {
-  int first;         // row of the tile
-  KeyRange segment;  // rows of the tile that are not of it do not exist to this step
-  int field;         // of V's scale
+  int first;        // row of the tile
+  unsigned packed;  // where the segment begins and ends in the tile, 8 bits each, and the field of V's scale
 
   template <class T>
+  FSA_DEVICE static RangeStep of(int first, const KeyRange& segment, int field) {
+    static_assert(T::kKeys < 256, "8 bits count the tile's rows");
+    const int begin = max(segment.begin - first, 0), end = min(segment.end - first, T::kKeys);
+    return {first, static_cast<unsigned>(begin | end << 8 | field << 16)};
+  }
+  FSA_DEVICE int begin() const { return static_cast<int>(packed & 255); }
+  FSA_DEVICE int end() const { return static_cast<int>(packed >> 8 & 255); }
+  FSA_DEVICE int field() const { return static_cast<int>(packed >> 16); }
+  template <class T>
   FSA_DEVICE bool is_partial() const {
-    return first < segment.begin || first + T::kKeys > segment.end;
+    return begin() > 0 || end() < T::kKeys;
   }
 };
 
@@ -52,7 +60,7 @@ struct RangeMemory {
   /// By one thread, before the others come.
   FSA_DEVICE void init() const {
     barrier(tables.q_full).init(T::kCopiers + 1);
-    barrier(tables.q_empty).init(4 * T::kConsumers);
+    barrier(tables.q_empty).init(128 * T::kConsumers);
     for (int s = 0; s < T::kStages; ++s) {
       barrier(tables.k_full[s]).init(1);
       barrier(tables.v_full[s]).init(1);
@@ -157,7 +165,7 @@ class RangeProducer {
   FSA_DEVICE void copy(int head, int first, const KeyRange& segment) {
     const long long tile = tile_index<T>(p_, head, first);
     const Mbarrier k_full = barrier(tables_.k_full[at_.stage]), v_full = barrier(tables_.v_full[at_.stage]);
-    const RangeStep step{first, segment, T::kF16 ? 0 : __ldg(p_.v_fields + tile)};
+    const RangeStep step = RangeStep::of<T>(first, segment, T::kF16 ? 0 : __ldg(p_.v_fields + tile));
     if (threadIdx.x == 0) {
       barrier(tables_.k_empty[at_.stage]).wait(at_.parity ^ 1);
       tables_.steps[at_.stage] = step;
@@ -180,8 +188,8 @@ class RangeProducer {
   FSA_DEVICE void copy_existing(const unsigned char* v, const RangeStep& step, unsigned v_tile) const {
 #pragma unroll 4
     for (int at = threadIdx.x * 16; at < T::kVBytes; at += T::kCopiers * 16) {
-      const int row = step.first + at / 128 % T::kKeys;
-      copy16_async_or_zero(v_tile + at, v + at, row >= step.segment.begin && row < step.segment.end);
+      const int row = at / 128 % T::kKeys;
+      copy16_async_or_zero(v_tile + at, v + at, row >= step.begin() && row < step.end());
     }
     commit_copies();
     wait_copies<0>();
@@ -231,7 +239,7 @@ class RangeConsumer {
     int left = __reduce_max_sync(~0u, tables_.num_steps);
     if constexpr (T::kHoldsQueries) {
       hold_queries();
-      release(tables_.q_empty);
+      barrier(tables_.q_empty).arrive();
     }
     state_.clear();
     state_.field = 0;
@@ -242,7 +250,7 @@ class RangeConsumer {
       if (left == 0) break;
       attend_run(left);
     }
-    if constexpr (!T::kHoldsQueries) release(tables_.q_empty);
+    if constexpr (!T::kHoldsQueries) barrier(tables_.q_empty).arrive();
   }
 
   /// Steps that follow one another, of which the warpgroup's rows see something each.
@@ -283,8 +291,10 @@ class RangeConsumer {
   /// Waits for K of the next step; whether one of the warpgroup's rows sees a key of it.
   FSA_DEVICE bool meets_next() {
     barrier(tables_.k_full[k_.stage]).wait(k_.parity);
-    step_ = tables_.steps[k_.stage];
-    return __any_sync(~0u, bounds_.meets(max(step_.first, step_.segment.begin), min(step_.first + T::kKeys, step_.segment.end)));
+    RangeStep mine{};
+    if (lane_ == 0) mine = tables_.steps[k_.stage];  // by the lane that gives the stage back
+    step_ = {__shfl_sync(~0u, mine.first, 0), __shfl_sync(~0u, mine.packed, 0)};
+    return __any_sync(~0u, bounds_.meets(step_.first + step_.begin(), step_.first + step_.end()));
   }
 
   FSA_DEVICE void skip() {
@@ -344,8 +354,8 @@ class RangeConsumer {
   FSA_DEVICE void finish_scores() {
     release(tables_.k_empty[k_.stage]);
     k_.advance();
-    field_ = step_.field;
-    const int begin = max(step_.first, step_.segment.begin), end = min(step_.first + T::kKeys, step_.segment.end);
+    field_ = step_.field();
+    const int begin = step_.first + step_.begin(), end = step_.first + step_.end();
     if (__any_sync(~0u, end - begin < T::kKeys || !bounds_.all_see(begin, end))) hide_unseen(begin, end);
     float top[1][2];
     moves_ = __any_sync(~0u, find_highest<T>(s_, state_, scale_log2_, top));
