@@ -80,9 +80,9 @@ Result<void> fill_exact_lse(const BranchProblem& p, const SelectionInputs& in) {
 }  // namespace
 
 Result<std::vector<HostTensor>> random_branch_inputs(const Branch& branch, const BranchProblem& p, std::span<const TensorSpec> specs,
-                                                     std::uint64_t seed) {
+                                                     const reference::InputPattern& pattern) {
   const PackedSequences sequences{.num_seqs = p.num_seqs, .total_q = p.total_q, .total_k = p.total_k};
-  auto tensors = random_tensors(specs, sequences, seed, [&](const std::string& name) { return deviation(p, name); });
+  auto tensors = random_tensors(specs, sequences, pattern, [&](const std::string& name) { return deviation(p, name); });
   if (branch.kind != BranchKind::kSelectBlocks) return tensors;
   const SelectionInputs in = selection_inputs(specs, tensors);
   fill_expected_lse(p, in);

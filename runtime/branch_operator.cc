@@ -78,8 +78,8 @@ class BranchOperator final : public Operator {
     return flags + fmt::format(" --seqlen {}", p.total_k);
   }
 
-  Result<std::vector<HostTensor>> random_inputs(const Json& problem, std::uint64_t seed) const override {
-    return random_branch_inputs(branch_, branch_problem(problem), external_specs(problem), seed);
+  Result<std::vector<HostTensor>> random_inputs(const Json& problem, const reference::InputPattern& pattern) const override {
+    return random_branch_inputs(branch_, branch_problem(problem), external_specs(problem), pattern);
   }
 
   Result<std::unique_ptr<Oracle>> make_oracle(const Json& problem, std::span<const TensorView> inputs) const override {

@@ -23,9 +23,9 @@ void apply_sigmoid(const TensorView& tensor) {
 
 }  // namespace
 
-std::vector<HostTensor> random_nsa_inputs(const NsaProblem& p, std::span<const TensorSpec> specs, std::uint64_t seed) {
+std::vector<HostTensor> random_nsa_inputs(const NsaProblem& p, std::span<const TensorSpec> specs, const reference::InputPattern& pattern) {
   const PackedSequences sequences{.num_seqs = p.num_seqs, .total_q = p.total_q, .total_k = p.total_k};
-  auto tensors = random_tensors(specs, sequences, seed, [&](const std::string& name) { return deviation(p, name); });
+  auto tensors = random_tensors(specs, sequences, pattern, [&](const std::string& name) { return deviation(p, name); });
   for (std::size_t i = 0; i < specs.size(); ++i)
     if (specs[i].name == "gates") apply_sigmoid(tensors[i].view());
   return tensors;

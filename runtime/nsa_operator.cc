@@ -226,8 +226,8 @@ class NsaOperator final : public Operator {
         p.heads_q(), p.heads_kv, p.head_dim, p.block_size, p.topk, p.kernel_size, p.stride, p.window, p.total_k);
   }
 
-  Result<std::vector<HostTensor>> random_inputs(const Json& problem, std::uint64_t seed) const override {
-    return random_nsa_inputs(decode(problem), external_specs(problem), seed);
+  Result<std::vector<HostTensor>> random_inputs(const Json& problem, const reference::InputPattern& pattern) const override {
+    return random_nsa_inputs(decode(problem), external_specs(problem), pattern);
   }
 
   Result<std::unique_ptr<Oracle>> make_oracle(const Json& problem, std::span<const TensorView> inputs) const override {

@@ -9,6 +9,7 @@
 #include "runtime/host_tensor.h"
 #include "runtime/nsa_problem.h"
 #include "runtime/oracle.h"
+#include "templates/reference/random_parts.h"
 
 namespace fsa {
 
@@ -17,6 +18,6 @@ Result<std::unique_ptr<Oracle>> make_nsa_oracle(const NsaProblem& problem, std::
 
 /// Normal deviates for q, k, v and what compresses them, gates through the sigmoid, sequences of equal length whose last
 /// tokens are the queries. Outputs are left empty.
-std::vector<HostTensor> random_nsa_inputs(const NsaProblem& problem, std::span<const TensorSpec> specs, std::uint64_t seed);
+std::vector<HostTensor> random_nsa_inputs(const NsaProblem& problem, std::span<const TensorSpec> specs, const reference::InputPattern& pattern);
 
 }  // namespace fsa

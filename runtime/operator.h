@@ -12,6 +12,7 @@
 #include "codegen/target.h"
 #include "runtime/host_tensor.h"
 #include "runtime/oracle.h"
+#include "templates/reference/random_parts.h"
 
 namespace fsa {
 
@@ -96,8 +97,8 @@ class Operator {
   virtual Json features(const Json& problem) const = 0;
   /// The flags of `fsa tune` that name a problem of these sizes.
   virtual std::string tune_flags(const Json& problem) const = 0;
-  /// Random inputs, in the order of external_specs(), outputs left empty. Equal seeds give equal inputs.
-  virtual Result<std::vector<HostTensor>> random_inputs(const Json& problem, std::uint64_t seed) const = 0;
+  /// Random inputs, in the order of external_specs(), outputs left empty. Operators that select blocks themselves ignore `overlap`.
+  virtual Result<std::vector<HostTensor>> random_inputs(const Json& problem, const reference::InputPattern& pattern) const = 0;
   /// The oracle for given inputs: views in the order of external_specs(), which must outlive it.
   virtual Result<std::unique_ptr<Oracle>> make_oracle(const Json& problem, std::span<const TensorView> inputs) const = 0;
 };

@@ -8,10 +8,11 @@
 
 #include "codegen/kernel_facts.h"
 #include "runtime/host_tensor.h"
+#include "templates/reference/random_parts.h"
 
 namespace fsa {
 
-/// Rows of all sequences together, which are of even length.
+/// Rows of all sequences together.
 struct PackedSequences {
   int num_seqs = 1;
   std::int64_t total_q = 0;
@@ -19,8 +20,8 @@ struct PackedSequences {
 };
 
 /// In the order of `specs`, outputs left empty: cu_q and cu_k hold the sequences' prefix sums, the rest normal deviates whose
-/// standard deviation `deviation` gives by the tensor's name. Equal seeds give equal inputs.
-std::vector<HostTensor> random_tensors(std::span<const TensorSpec> specs, const PackedSequences& sequences, std::uint64_t seed,
-                                       const std::function<double(const std::string& name)>& deviation);
+/// standard deviation `deviation` gives by the tensor's name.
+std::vector<HostTensor> random_tensors(std::span<const TensorSpec> specs, const PackedSequences& sequences,
+                                       const reference::InputPattern& pattern, const std::function<double(const std::string& name)>& deviation);
 
 }  // namespace fsa

@@ -71,9 +71,13 @@ class SelectedAttentionOperator final : public Operator {
                        problem.at("total_k").get<std::int64_t>());
   }
 
-  Result<std::vector<HostTensor>> random_inputs(const Json& json, std::uint64_t seed) const override {
+  Result<std::vector<HostTensor>> random_inputs(const Json& json, const reference::InputPattern& pattern) const override {
     FSA_ASSIGN_OR_RETURN(const SelectedProblem problem, from_json(selected_problem_fields(), json, "selected-attention problem"));
-    const reference::SelectedInputs inputs = reference::random_inputs(problem, {.seed = seed});
+    const reference::SelectedInputs inputs = reference::random_inputs(
+        problem, {.seed = pattern.seed,
+                  .overlap = pattern.overlap,
+                  .lens_q = reference::lengths(problem.total_q, problem.num_seqs, pattern),
+                  .lens_k = reference::lengths(problem.total_k, problem.num_seqs, pattern)});
     const reference::SelectedOperands x = inputs.operands();
     std::vector<HostTensor> tensors;
     for (const TensorView& view : {x.q, x.k, x.v, x.block_indices, x.cu_q, x.cu_k}) tensors.push_back(HostTensor::copy_of(view));

@@ -21,10 +21,11 @@ std::size_t count_sets(const Device& device, std::span<const HostTensor> inputs)
 
 }  // namespace
 
-Result<std::unique_ptr<TuningInputs>> TuningInputs::create(const Device& device, const Operator& op, const Json& problem, std::uint64_t seed) {
+Result<std::unique_ptr<TuningInputs>> TuningInputs::create(const Device& device, const Operator& op, const Json& problem,
+                                                           const reference::InputPattern& pattern) {
   std::unique_ptr<TuningInputs> inputs(new TuningInputs(device, op, problem));
   inputs->specs_ = op.external_specs(problem);
-  FSA_ASSIGN_OR_RETURN(inputs->host_, op.random_inputs(problem, seed));
+  FSA_ASSIGN_OR_RETURN(inputs->host_, op.random_inputs(problem, pattern));
   FSA_RETURN_IF_ERROR(inputs->make_outputs());
   const std::size_t sets = count_sets(device, inputs->host_);
   for (std::size_t i = 0; i < sets; ++i) FSA_RETURN_IF_ERROR(inputs->make_set());

@@ -13,8 +13,8 @@ namespace fsa {
 /// inputs there.
 class TuningInputs {
  public:
-  /// Equal seeds give equal inputs.
-  static Result<std::unique_ptr<TuningInputs>> create(const Device& device, const Operator& op, const Json& problem, std::uint64_t seed);
+  static Result<std::unique_ptr<TuningInputs>> create(const Device& device, const Operator& op, const Json& problem,
+                                                      const reference::InputPattern& pattern);
 
   std::size_t sets() const { return sets_.size(); }
   /// Tensors of one set, in the order of the plan; outputs are shared by all sets.

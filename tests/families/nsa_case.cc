@@ -37,7 +37,7 @@ NsaInputs make_inputs(const NsaCase& description) {
   const NsaProblem problem = with_totals(description.problem, cu_q, cu_k);
   NsaInputs inputs{.problem = to_json(nsa_problem_fields(), problem), .specs = {}, .tensors = {}};
   inputs.specs = native_sparse_attention_operator().external_specs(inputs.problem);
-  inputs.tensors = random_nsa_inputs(problem, inputs.specs, 11);
+  inputs.tensors = random_nsa_inputs(problem, inputs.specs, {.seed = description.seed});
   set_lengths(inputs, "cu_q", cu_q);
   set_lengths(inputs, "cu_k", cu_k);
   for (std::size_t i = 0; i < inputs.specs.size(); ++i)

@@ -1,6 +1,6 @@
 #pragma once
 // Owns the problems that the whole operator is tested on.
-#include <functional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +14,7 @@ struct NsaCase {
   std::string name;
   NsaProblem problem;
   std::vector<int> lens_q = {}, lens_k = {};  ///< of the packed sequences; empty: equal lengths
+  std::uint64_t seed = 11;                    ///< of the inputs
 };
 
 /// The problem with its totals, as the lengths of the case give them, and its inputs.

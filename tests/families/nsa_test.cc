@@ -8,9 +8,8 @@
 #include "templates/reference/compare.h"
 #include "templates/reference/numeric.h"
 #include "tests/families/conformance.h"
-#include "tests/families/nsa_case.h"
+#include "tests/families/nsa_run.h"
 #include "tests/support/golden.h"
-#include "tests/support/kernel_chain.h"
 
 namespace fsa::test {
 namespace {
@@ -19,39 +18,6 @@ std::vector<std::string> nsa_variants() {
   std::vector<std::string> names;
   for (const auto& v : native_sparse_attention_operator().variants(backend_under_test())) names.push_back(v.name);
   return names;
-}
-
-std::vector<TensorView> views_of(const std::vector<HostTensor>& tensors) {
-  std::vector<TensorView> views;
-  for (const HostTensor& tensor : tensors) views.push_back(tensor.view());
-  return views;
-}
-
-/// Runs a variant's chain on the inputs and fills their outputs. False, with the test skipped or failed, where it did not run.
-bool run_variant(Lab& lab, NsaInputs& inputs, const std::string& variant) {
-  const Operator& op = native_sparse_attention_operator();
-  const auto supported = op.check(inputs.problem, lab.target());
-  EXPECT_TRUE(supported) << supported.error().message();
-  auto steps = make_chain(op, inputs.problem, {.variant = variant}, lab.target());
-  EXPECT_TRUE(steps) << steps.error().message();
-  if (!supported || !steps) return false;
-  auto chain = KernelChain::build(lab, std::move(steps).value());
-  EXPECT_TRUE(chain) << chain.error().message();
-  if (!chain) return false;
-  std::vector<Binding> in, out;
-  for (std::size_t i = 0; i < inputs.specs.size(); ++i)
-    (inputs.specs[i].access == Access::kRead ? in : out).push_back({inputs.specs[i].name, inputs.tensors[i].view()});
-  const auto ran = chain->run(in, out);
-  EXPECT_TRUE(ran) << ran.error().message();
-  return ran.ok();
-}
-
-/// Why a case cannot be run in a variant here; empty when it can.
-std::string reason_to_skip(const Json& problem, const std::string& variant, const Target& target) {
-  const Operator& op = native_sparse_attention_operator();
-  if (target.backend == Backend::kCuda && problem.at("element") == "f32") return "float32 has kernels on the CPU alone";
-  const auto legal = op.check_variant(problem, **find_variant(op, target.backend, variant));
-  return legal ? std::string() : legal.error().message();
 }
 
 using CaseAndVariant = std::tuple<NsaCase, std::string>;
@@ -63,10 +29,7 @@ TEST_P(NativeSparseAttention, OutAloneMatchesTheOracle) {
   NsaInputs inputs = make_inputs(description);
   if (const std::string reason = reason_to_skip(inputs.problem, variant, lab.target()); !reason.empty()) GTEST_SKIP() << reason;
   ASSERT_TRUE(run_variant(lab, inputs, variant));
-  const auto views = views_of(inputs.tensors);
-  const auto oracle = native_sparse_attention_operator().make_oracle(inputs.problem, views);
-  ASSERT_TRUE(oracle) << oracle.error().message();
-  const auto verdict = (*oracle)->compare(views);
+  const auto verdict = judge(inputs);
   ASSERT_TRUE(verdict) << verdict.error().message();
   EXPECT_TRUE(verdict->right) << verdict->text;
   EXPECT_GE(verdict->rows * 10, verdict->all_rows * 9) << "the oracle could judge too few rows";
@@ -79,10 +42,7 @@ TEST_P(NativeSparseAttention, EveryBranchMatchesTheOracle) {
   NsaInputs inputs = make_inputs(description);
   if (const std::string reason = reason_to_skip(inputs.problem, variant, lab.target()); !reason.empty()) GTEST_SKIP() << reason;
   ASSERT_TRUE(run_variant(lab, inputs, variant));
-  const auto views = views_of(inputs.tensors);
-  const auto oracle = native_sparse_attention_operator().make_oracle(inputs.problem, views);
-  ASSERT_TRUE(oracle) << oracle.error().message();
-  const auto verdict = (*oracle)->compare(views);
+  const auto verdict = judge(inputs);
   ASSERT_TRUE(verdict) << verdict.error().message();
   EXPECT_TRUE(verdict->right) << verdict->text;
   EXPECT_EQ(verdict->rows, verdict->all_rows);

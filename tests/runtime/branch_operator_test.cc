@@ -88,7 +88,7 @@ class Branches : public BranchTest, public testing::WithParamInterface<Case> {};
 /// An operator's random inputs and its outputs, which hold 0xff before they are written.
 struct Tensors {
   Tensors(const Operator& op, const Json& problem)
-      : specs(op.external_specs(problem)), memory(std::move(op.random_inputs(problem, 3)).value()) {
+      : specs(op.external_specs(problem)), memory(std::move(op.random_inputs(problem, {.seed = 3})).value()) {
     for (std::size_t i = 0; i < specs.size(); ++i) {
       if (specs[i].access == Access::kRead) continue;
       memory[i] = HostTensor(specs[i].dtype, specs[i].shape);

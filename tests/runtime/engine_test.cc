@@ -48,7 +48,7 @@ ExportedProblem exported_problem(const SelectedAttentionProblem& problem) {
 /// A plan with inputs, outputs and workspace.
 struct Ready {
   Ready(const Engine& engine, const SelectedAttentionProblem& problem) : plan(engine.plan(problem).value()) {
-    inputs = std::move(TuningInputs::create(*engine.impl()->device(), selected_attention_operator(), to_problem_json(problem).value(), 7)).value();
+    inputs = std::move(TuningInputs::create(*engine.impl()->device(), selected_attention_operator(), to_problem_json(problem).value(), {.seed = 7})).value();
     scratch = std::move(engine.impl()->device()->allocate(plan.workspace_bytes() + 1)).value();
   }
   Result<void> forward() const { return plan.forward(tensors(), workspace()); }

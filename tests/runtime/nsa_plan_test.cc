@@ -30,7 +30,7 @@ class NsaPlan : public testing::Test {
 /// A plan with inputs, outputs and a workspace of exactly the bytes that it asks for.
 struct Ready {
   Ready(const Engine& engine, const NativeSparseAttentionProblem& problem) : plan(engine.plan_nsa(problem).value()) {
-    inputs = std::move(TuningInputs::create(*engine.impl()->device(), native_sparse_attention_operator(), to_problem_json(problem).value(), 3)).value();
+    inputs = std::move(TuningInputs::create(*engine.impl()->device(), native_sparse_attention_operator(), to_problem_json(problem).value(), {.seed = 3})).value();
     scratch = std::move(engine.impl()->device()->allocate(std::max<std::size_t>(plan.workspace_bytes(), 1))).value();
   }
   NativeSparseAttentionTensors tensors() const {

@@ -102,6 +102,20 @@ TEST(RandomProblem, EmptyRowsAreAsManyAsAsked) {
   EXPECT_NEAR(empty / 8000.0, 0.25, 0.03);
 }
 
+TEST(RandomProblem, MixedLengthsAddUpAndDiffer) {
+  const InputPattern pattern{.seed = 3, .mixed_lengths = true};
+  for (const std::int64_t total : {0, 7, 1000, 65536}) {
+    auto lens = lengths(total, 16, pattern);
+    EXPECT_EQ(std::accumulate(lens.begin(), lens.end(), std::int64_t{0}), total);
+    if (total < 1000) continue;
+    EXPECT_FALSE(std::ranges::is_sorted(lens));
+    std::ranges::sort(lens);
+    EXPECT_GE(lens.back(), 12 * lens.front()) << "the ratios are 1 to 16";
+  }
+  EXPECT_EQ(lengths(100, 3, {}), even_parts(100, 3));
+  EXPECT_NE(lengths(1000, 16, pattern), lengths(1000, 16, {.seed = 4, .mixed_lengths = true}));
+}
+
 TEST(RandomProblem, LengthsMakePackedSequences) {
   const auto in = random_inputs(problem(1), {.lens_q = {3, 0, 7}, .lens_k = {50, 9, 7}});
   EXPECT_EQ(in.cu_q, (std::vector<std::int32_t>{0, 3, 3, 10}));

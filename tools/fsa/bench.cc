@@ -214,7 +214,7 @@ void add_bench(CLI::App& app, Invocation& invocation) {
       "--against", flags->against,
       "oracle: compare with the float64 oracle, a wrong result ends with 5; torch: time PyTorch's dense attention beside it");
   command->add_option("--torch-script", flags->torch_script, "compare_torch.py (default: tools/bench/ of the checkout)");
-  command->add_option("--seed", flags->options.seed, "Of inputs")->capture_default_str();
+  ShapeFlags::add_pattern_to(*command, flags->options.inputs);
   command->callback([&invocation, flags] { invocation.action = [&invocation, flags] { return run_bench(invocation, *flags); }; });
 }
 

@@ -49,10 +49,10 @@ Roofline BenchRun::roofline_of(const Json& config) {
   return it->second;
 }
 
-Result<void> BenchRun::reserve(std::uint64_t seed) {
+Result<void> BenchRun::reserve(const reference::InputPattern& pattern) {
   std::size_t bytes = 1;
   for (const PlanImpl& plan : plans_) bytes = std::max(bytes, plan->chain().workspace_bytes());
-  FSA_ASSIGN_OR_RETURN(inputs_, TuningInputs::create(*engine_.device(), op_, problem_, seed));
+  FSA_ASSIGN_OR_RETURN(inputs_, TuningInputs::create(*engine_.device(), op_, problem_, pattern));
   FSA_ASSIGN_OR_RETURN(workspace_, engine_.device()->allocate(bytes));
   return {};
 }
@@ -123,7 +123,7 @@ Result<std::vector<BenchResult>> BenchRun::measure(const Engine::Impl& engine, c
                                                    const BenchOptions& options) {
   BenchRun run(engine, op, problem);
   FSA_RETURN_IF_ERROR(run.make_plans(options.variants));
-  FSA_RETURN_IF_ERROR(run.reserve(options.seed));
+  FSA_RETURN_IF_ERROR(run.reserve(options.inputs));
   FSA_RETURN_IF_ERROR(run.time_whole(options.rounds));
   for (std::size_t i = 0; i < run.plans_.size(); ++i) {
     if (options.each) FSA_RETURN_IF_ERROR(run.time_steps(i, options.rounds));

@@ -1,6 +1,5 @@
 #pragma once
 // Owns the measurement behind fsa bench: an operator's chains on a device, whole and kernel by kernel.
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,7 +17,7 @@ struct BenchOptions {
   bool each = false;                  ///< every step of the chain alone, too
   bool check = false;                 ///< compare with the oracle
   std::vector<std::string> variants;  ///< empty: the best known one
-  std::uint64_t seed = 1;
+  reference::InputPattern inputs;
 };
 
 /// How long something took, for how much work, and how little it could have taken.
@@ -63,7 +62,7 @@ class BenchRun {
   Result<PlanImpl> make_plan(const std::string& variant) const;
   Result<void> make_plans(const std::vector<std::string>& variants);
   /// Inputs, and a workspace that fits every plan.
-  Result<void> reserve(std::uint64_t seed);
+  Result<void> reserve(const reference::InputPattern& pattern);
   Workspace workspace() const { return {workspace_->data(), workspace_->size()}; }
   /// Timers of `work`, which takes a set's tensors and a stream, warmed up.
   template <class Enqueue>

@@ -5,7 +5,7 @@
 
 #include "runtime/nsa_file.h"
 #include "runtime/selected_file.h"
-#include "templates/reference/random_problem.h"
+#include "templates/selected_problem.h"
 #include "tools/fsa/command.h"
 #include "tools/fsa/shape_flags.h"
 
@@ -15,19 +15,29 @@ namespace {
 struct SampleFlags {
   ShapeFlags shape;
   std::string output;
-  std::uint64_t seed = 1;
-  double overlap = 0;
+  reference::InputPattern pattern;
 };
 
-Result<SelectedProblem> kernel_problem(const Json& json) {
-  FSA_ASSIGN_OR_RETURN(const SelectedProblem p, from_json(selected_problem_fields(), json, "selected-attention problem"));
-  FSA_RETURN_IF_ERROR(check_selected_problem(p, Target{}));
-  return p;
+Result<Outcome> write_selected_sample(const SampleFlags& flags, const NamedProblem& named) {
+  FSA_ASSIGN_OR_RETURN(const SelectedProblem problem, from_json(selected_problem_fields(), named.problem, "selected-attention problem"));
+  FSA_RETURN_IF_ERROR(check_selected_problem(problem, Target{}));
+  FSA_ASSIGN_OR_RETURN(auto tensors, named.op->random_inputs(named.problem, flags.pattern));
+  const SelectedInput file{.problem = {.block_size = problem.block_size, .topk = problem.topk, .scale = problem.scale},
+                           .q = std::move(tensors[0]),
+                           .k = std::move(tensors[1]),
+                           .v = std::move(tensors[2]),
+                           .block_indices = std::move(tensors[3]),
+                           .cu_q = std::move(tensors[4]),
+                           .cu_k = std::move(tensors[5])};
+  FSA_RETURN_IF_ERROR(write_selected_input(flags.output, file));
+  const std::string q = file.q.view().describe(), k = file.k.view().describe(), blocks = file.block_indices.view().describe();
+  return Outcome{{{"output", flags.output}, {"q", q}, {"k", k}, {"block_indices", blocks}},
+                 fmt::format("{}: q {}, k {}, block_indices {}\n", flags.output, q, k, blocks)};
 }
 
 Result<Outcome> write_nsa_sample(const SampleFlags& flags, const NamedProblem& named) {
   FSA_RETURN_IF_ERROR(named.op->check(named.problem, Target{}));
-  FSA_ASSIGN_OR_RETURN(auto tensors, named.op->random_inputs(named.problem, flags.seed));
+  FSA_ASSIGN_OR_RETURN(auto tensors, named.op->random_inputs(named.problem, flags.pattern));
   const OperatorInput input{.op = named.op, .problem = named.problem, .tensors = std::move(tensors)};
   FSA_RETURN_IF_ERROR(write_nsa_input(flags.output, input));
   Outcome outcome{{{"output", flags.output}}, flags.output + ":"};
@@ -47,27 +57,9 @@ Result<Outcome> write_sample(const SampleFlags& flags) {
     return make_error(ErrorKind::kInvalidArgument,
                       {.given = fmt::format("{} shapes for one output file", problems.size()), .supported = "one preset and one --seqlen"});
   if (problems[0].op == &native_sparse_attention_operator()) return write_nsa_sample(flags, problems[0]);
-  FSA_ASSIGN_OR_RETURN(const SelectedProblem problem, kernel_problem(problems[0].problem));
-  reference::InputOptions options;
-  options.seed = flags.seed;
-  options.overlap = flags.overlap;
-  const auto inputs = reference::random_inputs(problem, options);
-  const auto operands = inputs.operands();
-  SelectedInput file{.problem = {.block_size = problem.block_size, .topk = problem.topk},
-                     .q = HostTensor::copy_of(operands.q),
-                     .k = HostTensor::copy_of(operands.k),
-                     .v = HostTensor::copy_of(operands.v),
-                     .block_indices = HostTensor::copy_of(operands.block_indices),
-                     .cu_q = HostTensor::copy_of(operands.cu_q),
-                     .cu_k = HostTensor::copy_of(operands.cu_k)};
-  file.problem.scale = operands.scale;
-  FSA_RETURN_IF_ERROR(write_selected_input(flags.output, file));
-  return Outcome{{{"output", flags.output},
-                  {"q", file.q.view().describe()},
-                  {"k", file.k.view().describe()},
-                  {"block_indices", file.block_indices.view().describe()}},
-                 fmt::format("{}: q {}, k {}, block_indices {}\n", flags.output, file.q.view().describe(), file.k.view().describe(),
-                             file.block_indices.view().describe())};
+  if (problems[0].op == &selected_attention_operator()) return write_selected_sample(flags, problems[0]);
+  return make_error(ErrorKind::kUnsupported, {.given = fmt::format("--op {}", flags.shape.op), .supported = "selected, nsa: what fsa run reads files for",
+                                              .remedy = "fsa bench and fsa tune make their inputs themselves"});
 }
 
 }  // namespace
@@ -81,9 +73,7 @@ void add_sample(CLI::App& app, Invocation& invocation) {
         "fsa sample --heads-q 8 --heads-kv 2 --head-dim 64 --seqlen 512 --topk 6 --output selected_g4_d64.safetensors"}});
   flags->shape.add_to(*command);
   command->add_option("--output", flags->output, "Safetensors file to write")->required();
-  command->add_option("--seed", flags->seed, "Equal seeds give equal files")->capture_default_str();
-  command->add_option("--overlap", flags->overlap, "Chance that a token selects a block of the token before again")
-      ->check(CLI::Range(0.0, 1.0));
+  ShapeFlags::add_pattern_to(*command, flags->pattern);
   command->callback([&invocation, flags] { invocation.action = [flags] { return write_sample(*flags); }; });
 }
 

@@ -56,6 +56,13 @@ void ShapeFlags::add_to(CLI::App& command) {
   command.add_option("--dtype", dtype, "bf16, f16, or f32 (CPU only)")->capture_default_str();
 }
 
+void ShapeFlags::add_pattern_to(CLI::App& command, reference::InputPattern& pattern) {
+  command.add_option("--seed", pattern.seed, "Equal seeds give equal inputs")->capture_default_str();
+  command.add_option("--overlap", pattern.overlap, "Chance that a token selects a block of the token before again (selected)")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_flag("--mixed-lengths", pattern.mixed_lengths, "Lengths of the --num-seqs sequences in the ratio 1 : 2 : 3 ..., in random order");
+}
+
 SelectedAttentionProblem ShapeFlags::selected_problem(const ModelPreset& model, std::int64_t length, DType element) const {
   SelectedAttentionProblem p = preset_problem(model, length * num_seqs);
   p.dtype = element;
@@ -69,7 +76,8 @@ SelectedAttentionProblem ShapeFlags::selected_problem(const ModelPreset& model, 
 
 Result<Json> ShapeFlags::problem_of(const Operator& named_op, const SelectedAttentionProblem& p) const {
   const std::int64_t length = p.num_seqs > 0 ? p.total_k / p.num_seqs : 0;
-  const std::int64_t compressed = length >= kernel_size && stride > 0 ? ((length - kernel_size) / stride + 1) * p.num_seqs : 0;
+  std::int64_t compressed = 0;  // room enough for several sequences of whatever lengths
+  if (stride > 0 && length >= kernel_size) compressed = p.num_seqs == 1 ? (length - kernel_size) / stride + 1 : p.total_k / stride;
   const Json all{{"dtype", to_string(p.dtype)},  {"head_dim", p.head_dim},     {"head_dim_v", p.head_dim_v},   {"heads_q", p.heads_q},
                  {"heads_kv", p.heads_kv},       {"kernel_size", kernel_size}, {"stride", stride},             {"block_size", p.block_size},
                  {"topk", p.topk},               {"init_blocks", init_blocks}, {"local_blocks", local_blocks}, {"window", window},

@@ -10,6 +10,7 @@
 #include "fsa/selected_attention.h"
 #include "runtime/operator.h"
 #include "runtime/presets.h"
+#include "templates/reference/random_parts.h"
 
 namespace fsa::cli {
 
@@ -34,6 +35,8 @@ struct ShapeFlags {
 
   /// Registers the flags on a subcommand.
   void add_to(CLI::App& command);
+  /// Registers the flags for what random inputs of these shapes look like.
+  static void add_pattern_to(CLI::App& command, reference::InputPattern& pattern);
   /// Every combination of preset and sequence length.
   Result<std::vector<NamedProblem>> problems() const;
   /// The sizes that operators have in common.
