@@ -28,11 +28,15 @@ struct RangeConfig {
   /// Past 192 all 256: the addresses of tiles without the swizzle, beside that many accumulators, make ptxas spill.
   FSA_HOST_DEVICE static constexpr int v_columns(const RangeShape& s) { return s.head_dim_v > 192 ? 256 : round_up(s.head_dim_v, 16); }
 
-  /// Registers that the warp's rows of Q take where a lane holds them: up to 32, or what a warpgroup's others leave.
+  /// Registers that the warp's rows of Q take where a lane holds them: what the others leave, of warps up to 32.
   FSA_HOST_DEVICE constexpr int held_registers(const RangeShape& s) const {
     const int needed = row_tiles * k_columns(s) / 4;
-    return needed <= (warpgroups() ? consumer_registers() - attending_registers(s) : 32) ? needed : 0;
+    const int left = warpgroups() ? consumer_registers() - attending_registers(s) : 255 - warp_registers(s);
+    return needed <= left && (warpgroups() || needed <= 32) ? needed : 0;
   }
+  /// Warps: registers of a lane without Q: outputs, the logits of a slice, and addresses with what passes through. The constant was
+  /// found by compiling for every target.
+  FSA_HOST_DEVICE constexpr int warp_registers(const RangeShape& s) const { return row_tiles * (v_columns(s) + slice()) / 2 + 88; }
 
   // Warpgroups: registers. A multiprocessor's 512 per lane of four warps are dealt out in eights.
   /// Of the warpgroup that copies.

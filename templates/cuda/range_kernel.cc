@@ -11,13 +11,10 @@
 namespace fsa::cuda {
 namespace {
 
-/// Registers a lane needs: outputs, the logits of a slice, Q where it is held, and addresses with what passes through. What
-/// ptxas spills below is excluded by this, with the constant found by compiling for every target. Warpgroups all start with as
-/// many as the block's bound gives and hand them over.
+/// Registers a lane needs. What ptxas spills below is excluded by this. Warpgroups all start with as many as the block's bound
+/// gives and hand them over.
 int registers(const RangeShape& s, const RangeConfig& c) {
-  if (c.warpgroups()) return std::min(255, 65536 / c.threads() / 8 * 8);
-  const int outputs = c.row_tiles * RangeConfig::v_columns(s) / 2, logits = c.row_tiles * c.slice() / 2;
-  return outputs + logits + c.held_registers(s) + 88;
+  return c.warpgroups() ? std::min(255, 65536 / c.threads() / 8 * 8) : c.warp_registers(s) + c.held_registers(s);
 }
 
 /// Tiles that K and V are laid out as.

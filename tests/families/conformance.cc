@@ -40,7 +40,7 @@ std::vector<std::string> variant_names() {
 }
 
 void expect_right(Lab& lab, const SelectedProblem& problem, const SelectedOperands& inputs, const Choice& choice, Layout layout,
-                  const reference::SelectedOutputs& expected, std::span<const reference::Row> rows) {
+                  const reference::SelectedOutputs& expected, std::span<const reference::Row> rows, bool merges) {
   auto steps = selected_steps(problem, choice, lab.target());
   ASSERT_TRUE(steps) << steps.error().message();
   auto chain = KernelChain::build(lab, std::move(steps).value());
@@ -49,7 +49,7 @@ void expect_right(Lab& lab, const SelectedProblem& problem, const SelectedOperan
 
   const BoundInputs bound(inputs, layout);
   ASSERT_TRUE(bound.ok()) << "no address space for the test's tensors";
-  const OutputShape shape{reference::dtype_of(problem.output), problem.total_q, problem.heads_kv * problem.group, problem.head_dim_v};
+  const OutputShape shape{reference::dtype_of(problem.output), problem.total_q, problem.heads_kv * problem.group, problem.head_dim_v, merges};
   expect_outputs(*chain, bound.bindings(), shape, layout, expected, rows);
 }
 
@@ -72,7 +72,8 @@ void expect_right(Lab& lab, const SelectedCase& description, const Choice& choic
     GTEST_SKIP() << "float32 has kernels on the CPU alone";
   const auto prepared = prepare(description);
   ASSERT_FALSE(testing::Test::HasFailure());
-  expect_right(lab, prepared->inputs.problem, prepared->inputs.operands(), choice, description.layout, prepared->expected, prepared->rows);
+  expect_right(lab, prepared->inputs.problem, prepared->inputs.operands(), choice, description.layout, prepared->expected, prepared->rows,
+               description.merges);
 }
 
 }  // namespace fsa::test

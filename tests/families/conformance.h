@@ -23,7 +23,7 @@ std::vector<std::string> variant_names();
 /// Runs the choice twice, over memory poisoned differently, and checks: outputs within tolerance of `expected` (of every row,
 /// or of `rows` where there are any), both runs equal bit by bit, gaps of a strided o untouched.
 void expect_right(Lab& lab, const SelectedProblem& problem, const reference::SelectedOperands& inputs, const Choice& choice, Layout layout,
-                  const reference::SelectedOutputs& expected, std::span<const reference::Row> rows = {});
+                  const reference::SelectedOutputs& expected, std::span<const reference::Row> rows = {}, bool merges = true);
 
 /// The case's inputs and what the oracle says, computed once for all choices that are tried on it.
 struct PreparedCase {

@@ -85,6 +85,7 @@ SelectedCase random_selected_case(std::uint64_t shape, std::uint64_t draw, Backe
   c.options = pattern(random, p.element);
   const Lengths lens = lengths(random, most_tokens(p.heads_kv * p.group, std::min(p.topk * p.block_size, 500), p.head_dim + p.head_dim_v));
   c.options.lens_q = lens.q, c.options.lens_k = lens.k;
+  c.merges = false;
   c.layout = one_of(random, {Layout::kPacked, Layout::kPacked, Layout::kPadded, Layout::kHeadMajor});
   if (random.chance(0.3)) c.change = spoil_with_nan;
   return c;

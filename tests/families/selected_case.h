@@ -24,6 +24,7 @@ struct SelectedCase {
   std::function<void(reference::SelectedInputs&)> change = {};  ///< applied to the random inputs
   Layout layout = Layout::kPacked;
   std::int64_t sampled_rows = 0;  ///< compare that many rows; 0: all
+  bool merges = true;             ///< false: rows may all be of one block, or of one above all others: partial outputs as they are
 
   reference::SelectedInputs make() const;
 };

@@ -14,6 +14,7 @@ struct OutputShape {
   DType dtype;
   std::int64_t total_q, heads;
   int head_dim_v;
+  bool exact = true;  ///< false: f32 outputs may be partial outputs of 16 bits as they are
 };
 
 /// Runs the chain twice and checks: outputs within the last kernel's tolerance of `expected` (of every row, or of `rows` where

@@ -24,7 +24,7 @@ std::vector<Common> compiled(Backend backend) {
             {kH, kH, 72, 40, 3},   {kF, kF, 128, 128, 4}, {kF, kF, 64, 64, 1}};
   return {{kB, kF, 128, 128, 4}, {kB, kB, 128, 128, 1},  {kH, kF, 128, 128, 16}, {kH, kH, 64, 64, 8},   {kB, kF, 64, 64, 4},
           {kH, kH, 256, 256, 4}, {kB, kF, 256, 256, 16}, {kB, kB, 192, 128, 2},  {kB, kF, 192, 192, 1}, {kH, kH, 72, 40, 3},
-          {kB, kB, 16, 16, 1},   {kB, kF, 96, 96, 5},    {kB, kB, 16, 256, 7},   {kB, kF, 256, 16, 3}};
+          {kB, kB, 16, 16, 1},   {kB, kF, 96, 96, 5},    {kB, kB, 16, 256, 7},   {kB, kF, 128, 256, 2},   {kB, kF, 256, 16, 3}};
 }
 
 std::vector<Common> planned(Backend backend) {
