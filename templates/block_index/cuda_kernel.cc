@@ -12,7 +12,7 @@ struct Segmentation {
   std::int64_t segment_tokens, segments, chunk_segments, chunks;
 };
 
-/// Segments long enough that the counts [Hkv, C, S] stay within about the size of the index, Hkv * Tq * T.
+/// Segments long enough that the counts [Hkv, S, C] stay within about the size of the index, Hkv * Tq * T.
 Segmentation segmentation(const SelectedProblem& p, const Config& c) {
   const std::int64_t tokens = std::max<std::int64_t>(c.segment_tokens, power_of_two_above(cuda::ceil_div64(p.cells(), p.topk)));
   const std::int64_t segments = std::max<std::int64_t>(1, cuda::ceil_div64(p.total_q, tokens));
@@ -34,10 +34,15 @@ const FieldTable<Config>& Cuda::config_fields() {
   return fields;
 }
 
-Config Cuda::default_config(const Problem&, const Target&) { return {}; }
+Config Cuda::default_config(const Problem& p, const Target&) {
+  // Enough thread blocks for every multiprocessor come before few counts.
+  Config c;
+  while (c.segment_tokens > 64 && p.total_q * p.heads_kv < 1024 * c.segment_tokens) c.segment_tokens /= 2;
+  return c;
+}
 
 std::vector<Tunable<Config>> Cuda::tunables(const Problem&, const Target&) {
-  return {{config_fields()[0], {4, 8}}, {config_fields()[1], {64, 128, 256, 512}}};
+  return {{config_fields()[0], {4, 8, 16}}, {config_fields()[1], {64, 128, 256, 512}}};
 }
 
 std::string Cuda::invalid_reason(const Problem&, const Config& c, const Target&) {
@@ -48,7 +53,7 @@ std::string Cuda::invalid_reason(const Problem&, const Config& c, const Target&)
 }
 
 Resources Cuda::resources(const Problem& p, const Config& c) {
-  return {.threads = c.threads(), .scratch_bytes = static_cast<std::size_t>(c.counter_bytes(static_cast<int>(p.cells()))), .registers = 48};
+  return {.threads = c.threads(), .scratch_bytes = static_cast<std::size_t>(Config::fill_bytes(static_cast<int>(p.cells()))), .registers = 48};
 }
 
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
@@ -65,13 +70,12 @@ std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
 
 std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
   const Segmentation s = segmentation(p, c);
-  const std::int64_t groups = p.heads_kv * cuda::ceil_div64(s.segments, c.warps);
-  const std::int64_t rows = cuda::ceil_div64(p.heads_kv * p.cells(), c.warps);
+  const std::int64_t groups = p.heads_kv * cuda::ceil_div64(p.cells(), 32);
   const std::int64_t scans = std::max<std::int64_t>(1, p.heads_kv * s.chunks * tiles(p, c));
-  const std::size_t counters = resources(p, c).scratch_bytes;
-  return {cuda::launch("kernel_entry_histogram", groups, c.threads(), counters),
-          cuda::launch("kernel_entry_scan_segments", rows, c.threads(), 0), cuda::launch("kernel_entry_scan_cells", scans, c.threads(), 0),
-          cuda::launch("kernel_entry_fill", groups, c.threads(), counters)};
+  const auto cells = static_cast<int>(p.cells());
+  return {cuda::launch("kernel_entry_histogram", p.heads_kv * s.segments, c.threads(), static_cast<std::size_t>(Config::histogram_bytes(cells))),
+          cuda::launch("kernel_entry_scan_segments", groups, c.threads(), 0), cuda::launch("kernel_entry_scan_cells", scans, c.threads(), 0),
+          cuda::launch("kernel_entry_fill", p.heads_kv * s.segments, c.threads(), resources(p, c).scratch_bytes)};
 }
 
 Params Cuda::pack(const Problem& p, const Config& c, std::span<const TensorView> t) {

@@ -1,13 +1,13 @@
 #pragma once
 // Owns the CUDA kernels that invert block_indices: a stable counting sort of (query, slot) pairs by (kv head, cell).
 //
-//   histogram      each warp counts the cells of its segment of queries
-//   scan_segments  a warp per cell turns the counts of its segments into offsets within the cell
+//   histogram      each thread block counts the cells of its segment of queries
+//   scan_segments  a lane per cell turns the counts of its segments into offsets within the cell
 //   scan_cells     offsets of the cells, and the work items: by kv head, chunk of queries, cell
-//   fill           each warp walks its segment again and writes every pair to its place
+//   fill           each thread block walks its segment again and writes every pair to its place
 //
-// Segments are in query order and a warp hands out places in slot order, so the lists ascend in query and are the same in
-// every run. Atomics add integers only.
+// Segments are in query order, and within one a query's place is the number of marked queries before it, so the lists ascend in
+// query and are the same in every run. Atomics add and combine integers only.
 #include "block_index/config.h"
 #include "block_index/params.h"
 #include "cuda/block_scan.cuh"
@@ -32,9 +32,9 @@ struct Scratch {
   }
 };
 
-/// Row of [Hkv, C, S]: the counts of one cell, by segment.
-FSA_DEVICE int* counts_of(const Params& p, int head, int cell) {
-  return p.segment_counts + (static_cast<long long>(head) * p.cells + cell) * p.segments;
+/// Row of [Hkv, S, C]: the counts of one segment, by cell.
+FSA_DEVICE int* counts_of(const Params& p, int head, int segment) {
+  return p.segment_counts + (static_cast<long long>(head) * p.segments + segment) * p.cells;
 }
 
 FSA_DEVICE int items_of(int entries, int item_tokens) { return (entries + item_tokens - 1) / item_tokens; }
@@ -73,115 +73,145 @@ class CellFinder {
   int b_ = 0, first_cell_ = 0;
 };
 
-/// Where the warps of a thread block work: `warps` neighbouring segments of one kv head.
-struct SegmentGroup {
-  int head, first_segment, segment, begin, end;  // [begin, end) in slots of the head
+/// The queries of a thread block: one segment of one kv head.
+struct Segment {
+  int head, number, begin, end;  // queries [begin, end)
 
-  FSA_DEVICE SegmentGroup(const Params& p, int warps, int warp, int topk) {
-    const int groups = ceil_div(p.segments, warps);
-    head = blockIdx.x / groups;
-    first_segment = (blockIdx.x % groups) * warps;
-    segment = first_segment + warp;
-    const long long first = static_cast<long long>(segment) * p.segment_tokens;
-    begin = static_cast<int>(min(first, static_cast<long long>(p.total_q))) * topk;
-    end = static_cast<int>(min(first + p.segment_tokens, static_cast<long long>(p.total_q))) * topk;
+  FSA_DEVICE explicit Segment(const Params& p) : head(blockIdx.x / p.segments), number(blockIdx.x % p.segments) {
+    const long long first = static_cast<long long>(number) * p.segment_tokens;
+    begin = static_cast<int>(min(first, static_cast<long long>(p.total_q)));
+    end = static_cast<int>(min(first + p.segment_tokens, static_cast<long long>(p.total_q)));
   }
 };
 
-/// Calls visit(slot, token, cell) with all lanes of the warp, 32 slots at a time in order; cell is -1 for no block and
-/// slot -1 past the end.
-template <Shape kShape, class Visit>
-FSA_DEVICE void for_each_slot(const Params& p, const SegmentGroup& group, int lane, Visit visit) {
-  const int* blocks = p.block_indices + static_cast<long long>(group.head) * p.total_q * kShape.topk;
-  const auto load = [&](int slot) { return slot < group.end ? __ldg(blocks + slot) : -1; };
-  CellFinder<kShape.block_size> finder(p, group.begin / kShape.topk);
-  // Three rounds of loads in flight, by rotation: unrolling would compile the visit three times.
-  int block = load(group.begin + lane), next = load(group.begin + 32 + lane), after = load(group.begin + 64 + lane);
+/// Calls visit(slot, token, cell) for the slots of the queries [begin, end) of a kv head, this thread's among them; cell is -1 for
+/// no block. Tokens ascend.
+template <Shape kShape, Config kConfig, class Visit>
+FSA_DEVICE void for_each_slot(const Params& p, int head, int begin, int end, CellFinder<kShape.block_size>& finder, Visit visit) {
+  constexpr int kStride = kConfig.threads();
+  const int* const blocks = p.block_indices + static_cast<long long>(head) * p.total_q * kShape.topk;
+  const int first = begin * kShape.topk + static_cast<int>(threadIdx.x), last = end * kShape.topk;
+  const auto load = [&](int slot) { return slot < last ? __ldg(blocks + slot) : -1; };
+  // Four loads in flight, by rotation: unrolling would compile the visit four times.
+  int block = load(first), next = load(first + kStride), after = load(first + 2 * kStride);
 #pragma unroll 1
-  for (int first = group.begin; first < group.end; first += 32) {
-    const int slot = first + lane, ahead = load(slot + 96);
-    const int token = slot / kShape.topk;
-    const bool inside = slot < group.end;
-    visit(inside ? slot : -1, token, inside ? finder.cell(token, block) : -1);
+  for (int slot = first; slot < last; slot += kStride) {
+    const int ahead = load(slot + 3 * kStride), token = slot / kShape.topk;
+    visit(slot, token, finder.cell(token, block));
     block = next, next = after, after = ahead;
   }
 }
 
-/// Grid: Hkv * ceil(S / warps).
+/// Which of a step's queries chose each cell of a pass: a bit per query, in shared memory. The order in which bits are set leaves
+/// no trace, and a query that lists a block twice counts once.
+template <Config kConfig>
+class Marks {
+ public:
+  static constexpr int kWords = Config::kStepTokens / 32;
+
+  FSA_DEVICE Marks(int* words, int cells) : words_(words), cells_(cells) {}
+  /// By all threads; a barrier follows.
+  FSA_DEVICE void clear() const {
+    for (int i = threadIdx.x; i < kWords * cells_; i += kConfig.threads()) words_[i] = 0;
+  }
+  FSA_DEVICE void add(int cell, int query) const { atomicOr(words_ + query / 32 * cells_ + cell, 1 << query % 32); }
+  FSA_DEVICE int word(int cell, int w) const { return words_[w * cells_ + cell]; }
+  /// Marked queries of the word before `query`.
+  FSA_DEVICE int before(int cell, int query) const { return __popc(word(cell, query / 32) & ((1u << query % 32) - 1)); }
+
+ private:
+  int* words_;  // [kWords, cells]: neighbouring cells in neighbouring banks
+  int cells_;
+};
+
+/// Grid: Hkv * S.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void histogram(const Params& p) {
-  extern __shared__ int counters[];  // [warps, counter_pitch]
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  extern __shared__ int smem[];  // marks, then entries of each cell
   if (blockIdx.x == 0) {  // scan_segments adds to the sums of the tiles
     const Scratch<kConfig> scratch(p);
     const int sums = p.heads_kv * scratch.tiles * (1 + scratch.chunks);
     for (int i = threadIdx.x; i < sums; i += kConfig.threads()) scratch.tile_entries[i] = 0;
   }
-  const SegmentGroup group(p, kConfig.warps, warp, kShape.topk);
-  const int pass_cells = min(p.cells, kConfig.pass_cells());
-  const int pitch = kConfig.counter_pitch(pass_cells);
-  for (int first_cell = 0; first_cell < p.cells; first_cell += pass_cells) {
-    int* mine = counters + warp * pitch;
-    for (int i = lane; i < pass_cells; i += 32) mine[i] = 0;
-    __syncwarp();
-    for_each_slot<kShape>(p, group, lane, [&](int, int, int cell) {
-      const unsigned local = cell - first_cell;
-      if (cell >= 0 && local < static_cast<unsigned>(pass_cells)) atomicAdd(mine + local, 1);
-    });
-    __syncthreads();
-    const int cells = min(pass_cells, p.cells - first_cell);
-    for (int i = threadIdx.x; i < cells * kConfig.warps; i += kConfig.threads()) {
-      const int cell = i / kConfig.warps, w = i % kConfig.warps;
-      if (group.first_segment + w < p.segments)
-        counts_of(p, group.head, first_cell + cell)[group.first_segment + w] = counters[w * pitch + cell];
+  const Segment segment(p);
+  int* const counts = counts_of(p, segment.head, segment.number);
+  for (int first_cell = 0; first_cell < p.cells; first_cell += Config::kPassCells) {
+    const int cells = min(Config::kPassCells, p.cells - first_cell);
+    const Marks<kConfig> marks(smem, cells);
+    int* const entries = smem + marks.kWords * cells;
+    CellFinder<kShape.block_size> finder(p, segment.begin);
+    for (int i = threadIdx.x; i < cells; i += kConfig.threads()) entries[i] = 0;
+    for (int begin = segment.begin; begin < segment.end; begin += Config::kStepTokens) {
+      marks.clear();
+      __syncthreads();
+      for_each_slot<kShape, kConfig>(p, segment.head, begin, min(begin + Config::kStepTokens, segment.end), finder,
+                                     [&](int, int token, int cell) {
+                                       if (cell >= first_cell && cell - first_cell < cells) marks.add(cell - first_cell, token - begin);
+                                     });
+      __syncthreads();
+      for (int i = threadIdx.x; i < cells; i += kConfig.threads())
+#pragma unroll
+        for (int w = 0; w < marks.kWords; ++w) entries[i] += __popc(marks.word(i, w));
+      __syncthreads();
     }
+    for (int i = threadIdx.x; i < cells; i += kConfig.threads()) counts[first_cell + i] = entries[i];
     __syncthreads();
   }
 }
 
-/// Grid: ceil(Hkv * C / warps).
+/// Grid: Hkv * ceil(C / 32). A lane per cell; the warps take a run of segments each.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void scan_segments(const Params& p) {
-  const int lane = threadIdx.x % 32;
-  const int row = blockIdx.x * kConfig.warps + threadIdx.x / 32;  // (head, cell)
-  if (row >= p.heads_kv * p.cells) return;
+  constexpr int kBatch = 8;
+  __shared__ int sums[kConfig.warps][32];
   const Scratch<kConfig> scratch(p);
-  const int head = row / p.cells, cell = row % p.cells, tile = cell / kConfig.tile_cells();
-  int* counts = counts_of(p, head, cell);
-  int total = 0, chunk_begin = 0, chunk = 0;
-  const auto close_chunk = [&](int end) {
-    if (end > chunk_begin)
-      atomicAdd(scratch.tile_items + (head * scratch.chunks + chunk) * scratch.tiles + tile, items_of(end - chunk_begin, p.item_tokens));
-    chunk_begin = end;
-    ++chunk;
-  };
-  for (int first = 0; first < p.segments; first += 32) {
-    const int segment = first + lane;
-    const int count = segment < p.segments ? counts[segment] : 0;
-    int sum = count;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, groups = ceil_div(p.cells, 32);
+  if (groups == 0) return;
+  const int head = blockIdx.x / groups, cell = blockIdx.x % groups * 32 + lane, tile = cell / kConfig.tile_cells();
+  const bool exists = cell < p.cells;
+  const int each = ceil_div(p.segments, kConfig.warps), begin = min(warp * each, p.segments), end = min(begin + each, p.segments);
+  const auto count = [&](int segment) -> int& { return counts_of(p, head, segment)[cell]; };
+  const auto load = [&](int (&counts)[kBatch], int first) {
 #pragma unroll
-    for (int step = 1; step < 32; step *= 2) {
-      const int left = __shfl_up_sync(~0u, sum, step);
-      if (lane >= step) sum += left;
-    }
-    const int before = total + sum - count;
-    if (segment < p.segments) counts[segment] = before;
-    // A chunk ends where the next one's first segment starts.
-    for (int next = (chunk + 1) * p.chunk_segments; next < first + 32 && next < p.segments; next += p.chunk_segments) {
-      const int end = __shfl_sync(~0u, before, next - first);
-      if (lane == 0)
-        close_chunk(end);
-      else {
-        chunk_begin = end;
-        ++chunk;
-      }
-    }
-    total += __shfl_sync(~0u, sum, 31);
+    for (int i = 0; i < kBatch; ++i) counts[i] = exists && first + i < end ? count(first + i) : 0;
+  };
+  int mine = 0, counts[kBatch];
+#pragma unroll 1
+  for (int first = begin; first < end; first += kBatch) {
+    load(counts, first);
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) mine += counts[i];
   }
-  if (lane != 0) return;
-  close_chunk(total);
-  scratch.cell_entries[row] = total;
-  if (total > 0) atomicAdd(scratch.tile_entries + head * scratch.tiles + tile, total);
+  sums[warp][lane] = mine;
+  __syncthreads();
+  int before = 0, total = 0;
+#pragma unroll
+  for (int w = 0; w < kConfig.warps; ++w) {
+    before += w < warp ? sums[w][lane] : 0;
+    total += sums[w][lane];
+  }
+#pragma unroll 1
+  for (int first = begin; first < end; first += kBatch) {
+    load(counts, first);
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      if (exists && first + i < end) count(first + i) = before;
+      before += counts[i];
+    }
+  }
+  __syncthreads();
+  // A chunk ends where the next one's first segment starts.
+  for (int chunk = warp; chunk < scratch.chunks; chunk += kConfig.warps) {
+    const int next = (chunk + 1) * p.chunk_segments;
+    int items = 0;
+    if (exists) items = items_of((next < p.segments ? count(next) : total) - count(chunk * p.chunk_segments), p.item_tokens);
+    items = __reduce_add_sync(~0u, items);
+    if (lane == 0 && items > 0) atomicAdd(scratch.tile_items + (head * scratch.chunks + chunk) * scratch.tiles + tile, items);
+  }
+  if (warp != 0) return;
+  if (exists) scratch.cell_entries[head * p.cells + cell] = total;
+  total = __reduce_add_sync(~0u, exists ? total : 0);
+  if (lane == 0 && total > 0) atomicAdd(scratch.tile_entries + head * scratch.tiles + tile, total);
 }
 
 /// Sum of x over the thread block; `sums` is shared scratch of one word per warp.
@@ -232,10 +262,9 @@ FSA_DEVICE void scan_cells(const Params& p) {
 
   int entries = 0, run_begin = 0, run_end = 0;
   if (cell < p.cells) {
-    const int* counts = counts_of(p, head, cell);
     entries = scratch.cell_entries[row];
-    run_begin = counts[segment_begin];
-    run_end = segment_end < p.segments ? counts[segment_end] : entries;
+    run_begin = counts_of(p, head, segment_begin)[cell];
+    run_end = segment_end < p.segments ? counts_of(p, head, segment_end)[cell] : entries;
   }
   const int items = items_of(run_end - run_begin, p.item_tokens);
   const int offset =
@@ -261,46 +290,52 @@ FSA_DEVICE void scan_cells(const Params& p) {
   }
 }
 
-/// Grid: Hkv * ceil(S / warps).
+/// Grid: Hkv * S.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void fill(const Params& p) {
-  extern __shared__ int counters[];  // [warps, counter_pitch]: next entry of each cell for the warp's segment
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  const SegmentGroup group(p, kConfig.warps, warp, kShape.topk);
-  const int pass_cells = min(p.cells, kConfig.pass_cells());
-  const int pitch = kConfig.counter_pitch(pass_cells);
-  int* positions = p.entry_position + static_cast<long long>(group.head) * p.total_q * kShape.topk;
-  const unsigned lanes_before = (1u << lane) - 1;
-  for (int first_cell = 0; first_cell == 0 || first_cell < p.cells; first_cell += pass_cells) {
-    const int cells = min(pass_cells, p.cells - first_cell);
-    __syncthreads();
-    for (int i = threadIdx.x; i < cells * kConfig.warps; i += kConfig.threads()) {
-      const int cell = i / kConfig.warps, w = i % kConfig.warps;
-      if (group.first_segment + w < p.segments)
-        counters[w * pitch + cell] =
-            p.cell_offset[group.head * p.cells + first_cell + cell] + counts_of(p, group.head, first_cell + cell)[group.first_segment + w];
+  extern __shared__ int smem[];  // marks, then the first entry of each of their words, then the next entry of each cell
+  const Segment segment(p);
+  const int* const counts = counts_of(p, segment.head, segment.number);
+  int* const positions = p.entry_position + static_cast<long long>(segment.head) * p.total_q * kShape.topk;
+  for (int first_cell = 0; first_cell == 0 || first_cell < p.cells; first_cell += Config::kPassCells) {
+    const int cells = min(Config::kPassCells, p.cells - first_cell);
+    const Marks<kConfig> marks(smem, cells);
+    int* const starts = smem + marks.kWords * cells;
+    int* const next = starts + marks.kWords * cells;
+    CellFinder<kShape.block_size> marking(p, segment.begin), placing = marking;
+    for (int i = threadIdx.x; i < cells; i += kConfig.threads())
+      next[i] = p.cell_offset[segment.head * p.cells + first_cell + i] + counts[first_cell + i];
+    for (int begin = segment.begin; begin < segment.end; begin += Config::kStepTokens) {
+      const int end = min(begin + Config::kStepTokens, segment.end);
+      const auto here = [&](int cell) { return cell >= first_cell && cell - first_cell < cells; };
+      marks.clear();
+      __syncthreads();
+      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, marking, [&](int, int token, int cell) {
+        if (here(cell)) marks.add(cell - first_cell, token - begin);
+      });
+      __syncthreads();
+      for (int i = threadIdx.x; i < cells; i += kConfig.threads()) {
+        int start = next[i];
+#pragma unroll
+        for (int w = 0; w < marks.kWords; ++w) {
+          starts[w * cells + i] = start;
+          start += __popc(marks.word(i, w));
+        }
+        next[i] = start;
+      }
+      __syncthreads();
+      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, placing, [&](int slot, int token, int cell) {
+        if (here(cell)) {
+          const int query = token - begin, local = cell - first_cell;
+          const int entry = starts[query / 32 * cells + local] + marks.before(local, query);
+          p.entry_token[entry] = token;
+          positions[slot] = entry;
+        } else if (cell < 0 && first_cell == 0) {
+          positions[slot] = -1;
+        }
+      });
+      __syncthreads();
     }
-    __syncthreads();
-    int* mine = counters + warp * pitch;
-    for_each_slot<kShape>(p, group, lane, [&](int slot, int token, int cell) {
-      const int local = cell - first_cell;
-      const bool here = cell >= first_cell && local < cells;
-      const unsigned peers = __match_any_sync(~0u, here ? local : -1);
-      int entry = 0;
-      if (here && !(peers & lanes_before)) {
-        entry = mine[local];
-        mine[local] = entry + __popc(peers);
-      }
-      entry = __shfl_sync(~0u, entry, __ffs(peers) - 1) + __popc(peers & lanes_before);
-      __syncwarp();
-      if (here) {
-        p.entry_token[entry] = token;
-        positions[slot] = entry;
-      } else if (slot >= 0 && cell < 0 && first_cell == 0) {
-        positions[slot] = -1;
-      }
-    });
-    if (pass_cells == 0) break;
   }
 }
 

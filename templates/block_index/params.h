@@ -12,7 +12,7 @@ struct Params {
   const int* block_indices;  // [Hkv, Tq, T], sequence-local; negative, future or past the end: no block
   const int* cu_q;           // [B+1]
   const int* cu_k;           // [B+1]
-  int* segment_counts;       // [Hkv, C, S] scratch: entries of each cell within each segment, then their prefix sums
+  int* segment_counts;       // scratch: entries of each cell within each segment, then their prefix sums; CUDA [Hkv, S, C], CPU [Hkv, C, S]
   int* cell_offset;          // [Hkv*C + 1] first entry of each cell
   int* entry_token;          // [E] packed query token of each entry, in cell order
   int* entry_position;       // [Hkv, Tq, T] entry of each slot, or -1
