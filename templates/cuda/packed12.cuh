@@ -25,6 +25,19 @@ FSA_DEVICE void pack12(unsigned (&words)[3], const float (&x)[8], float scale) {
   for (unsigned& word : words) word = __funnelshift_l(word, word, 11);
 }
 
+/// Bytes from one piece of a row to its next. A row is three pieces; the kGroup rows of an entry stand together, first pieces first,
+/// so that a warp that moves the same piece of neighbouring rows moves whole lines of the cache.
+template <int kColumns, int kGroup>
+FSA_DEVICE constexpr int piece_pitch12() {
+  return kColumns / 2 * kGroup;
+}
+
+/// Bytes from the first piece of an entry's row 0 to that of `row`, which may be in a later entry.
+template <int kColumns, int kGroup>
+FSA_DEVICE constexpr int row_offset12(int row) {
+  return row / kGroup * (3 * kColumns / 2 * kGroup) + row % kGroup * (kColumns / 2);
+}
+
 /// What unpack12 gives for 0.
 constexpr float kZero12 = 1.5f;
 /// Units of pack12 in one unit of unpack12.

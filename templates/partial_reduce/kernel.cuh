@@ -85,7 +85,9 @@ template <Partial kPartial, int kColumns>
 struct Piece {
   uint4 words[kPartial == Partial::kF32 ? 2 : 1];
 
-  FSA_DEVICE void load(const void* partial, long long row, int columns, int piece) {
+  template <int kGroup>
+  FSA_DEVICE void load(const void* partial, int entry, int in_group, int columns, int piece) {
+    const long long row = static_cast<long long>(entry) * kGroup + in_group;
     const char* at = static_cast<const char*>(partial) + (row * columns + piece * 8) * (kPartial == Partial::kF32 ? 4 : 2);
     words[0] = cuda::load16_streaming(at);
     if constexpr (kPartial == Partial::kF32) words[1] = cuda::load16_streaming(at + 16);
@@ -110,10 +112,13 @@ struct Piece<Partial::kI12, kColumns> {
   static constexpr int kGroups = kColumns / 8;
   unsigned words[3 * kGroups];
 
-  FSA_DEVICE void load(const void* partial, long long row, int columns, int piece) {
-    const char* const at = static_cast<const char*>(partial) + row * (columns / 2 * 3) + piece * kGroups * 4;
+  template <int kGroup>
+  FSA_DEVICE void load(const void* partial, int entry, int in_group, int columns, int piece) {
+    const char* const at = static_cast<const char*>(partial) + static_cast<long long>(entry) * (columns / 2 * 3 * kGroup) +
+                           cuda::row_offset12<4 * kColumns, kGroup>(in_group) + piece * kGroups * 4;
 #pragma unroll
-    for (int i = 0; i < 3; ++i) cuda::load_words_streaming<kGroups>(words + i * kGroups, at + i * kGroups * 16);
+    for (int i = 0; i < 3; ++i)
+      cuda::load_words_streaming<kGroups>(words + i * kGroups, at + i * cuda::piece_pitch12<4 * kColumns, kGroup>());
   }
   FSA_DEVICE void clear() {
     for (unsigned& w : words) w = 0;
@@ -148,7 +153,7 @@ FSA_DEVICE void merge_columns(const Params& p, const Term* terms, int in_group, 
       const Term term = terms[first + u];
       if (term.entry < 0) continue;
       weights[u] = term.weight;
-      pieces[u].load(p.partial_o, static_cast<long long>(term.entry) * kShape.group + in_group, kShape.head_dim_v, piece);
+      pieces[u].template load<kShape.group>(p.partial_o, term.entry, in_group, kShape.head_dim_v, piece);
     }
 #pragma unroll
     for (int u = 0; u < kLoads; ++u) {

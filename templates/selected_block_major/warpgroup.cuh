@@ -56,7 +56,8 @@ FSA_DEVICE RowSum exponentiate(float (&s)[T::kKeyTiles][4], int half, float scal
 /// Where a warp's partial rows go.
 template <class T>
 struct PartialRows {
-  char* first;    // this lane's first row
+  char* first;    // this lane's first row; of packed rows: the item's
+  int item_row;   // this lane's first row within the item
   int rows_left;  // of the item, from that row on
   unsigned long long policy;
 };
@@ -101,7 +102,7 @@ FSA_DEVICE float largest_of_row(const float (&o)[kTiles][4], int half) {
 /// Stores both rows as 12-bit integers of which kLargest12 stands for the row's largest.
 template <class T>
 FSA_DEVICE void store_packed_rows(const float (&o)[T::kDv / 8][4], const float (&largest)[2], const PartialRows<T>& out, int lane) {
-  constexpr int kGroups = T::kDv / 32, kPitch = T::kDv / 2 * 3;
+  constexpr int kGroups = T::kDv / 32;
   static_assert(kGroups == 2 || kGroups == 4, "a lane's share of a row is three pieces of 8 or 16 bytes");
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
@@ -117,11 +118,11 @@ FSA_DEVICE void store_packed_rows(const float (&o)[T::kDv / 8][4], const float (
 #pragma unroll
       for (int i = 0; i < 3; ++i) words[group * 3 + i] = packed[i];
     }
-    char* const row = out.first + half * 8 * kPitch;
     if (half * 8 < out.rows_left) {
+      char* const row = out.first + cuda::row_offset12<T::kDv, T::kGroup>(out.item_row + half * 8) + lane % 4 * kGroups * 4;
 #pragma unroll
       for (int piece = 0; piece < 3; ++piece)
-        cuda::store_words<kGroups>(row + (piece * 4 + lane % 4) * kGroups * 4, words + piece * kGroups, out.policy);
+        cuda::store_words<kGroups>(row + piece * cuda::piece_pitch12<T::kDv, T::kGroup>(), words + piece * kGroups, out.policy);
     }
   }
 }
@@ -174,8 +175,9 @@ class Warpgroup {
     for (int k = 0; k < T::kKeyTiles / 2; ++k)
 #pragma unroll
       for (int i = 0; i < 4; ++i) probabilities[k][i] = cuda::pack2<true>(s[2 * k + i / 2][2 * (i % 2)], s[2 * k + i / 2][2 * (i % 2) + 1]);
-    const long long first_row = static_cast<long long>(item_.first_entry) * T::kGroup + row0;
-    const PartialRows<T> out{static_cast<char*>(p_.partial_o) + (first_row + lane_ / 4) * row_bytes(), item_rows - row0 - lane_ / 4,
+    const long long item_first = static_cast<long long>(item_.first_entry) * T::kGroup, first_row = item_first + row0;
+    const int row = row0 + lane_ / 4;
+    const PartialRows<T> out{static_cast<char*>(p_.partial_o) + (item_first + (kPacked ? 0 : row)) * row_bytes(), row, item_rows - row,
                              policy_};
     float factor[2];
 #pragma unroll
