@@ -187,7 +187,7 @@ FSA_DEVICE void store_outputs(const RangeParams& p, const RangeState<T>& state, 
     for (int half = 0; half < 2; ++half) {
       const int row = first_row + r * 16 + half * 8, token = row / T::kGroup, query_head = head * T::kGroup + row % T::kGroup;
       const bool exists = row < p.total_q * T::kGroup;
-      const float sum = quad_sum(state.sum[r][half]), inverse = sum == 0 ? 0 : 1.0f / sum;
+      const float sum = quad_sum(state.sum[r][half]), inverse = sum == 0 ? 0 : reciprocal_fast(sum);
       if (exists && lane % 4 == 0)
         p.lse[static_cast<long long>(query_head) * p.total_q + token] =
             sum == 0 ? negative_infinity() : (state.reference[r][half] + log2_fast(sum)) * kLn2;
