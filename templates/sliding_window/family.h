@@ -17,6 +17,7 @@ struct SlidingWindowProblem {
   std::int64_t total_q = 0;          ///< Tq
   std::int64_t total_k = 0;          ///< Tk
   float scale = 0;                   ///< softmax scale
+  int scaled = 0;                    ///< 1: o is f16 with a power of two per row, o_unit; for what reads it next in a chain
 
   bool operator==(const SlidingWindowProblem&) const = default;
 };

@@ -12,7 +12,7 @@ struct RangePlan {
   static_assert(kConfig.keys % 16 == 0 && kConfig.stages >= 2, "a stage is filled while another is read");
   static_assert(kShape.head_dim % 8 == 0 && kShape.head_dim_v % 8 == 0, "rows are read and written in 16-byte pieces");
 
-  static constexpr bool kF16 = kShape.element == Element::kF16;
+  static constexpr bool kF16 = kShape.element == Element::kF16, kScaled = kShape.scaled != 0;
   static constexpr Element kOutput = kShape.output;
   static constexpr int kConsumers = kConfig.warps / 4, kRows = kConfig.rows(), kKeys = kConfig.keys, kStages = kConfig.stages;
   static constexpr int kLookups = kRows / 32, kCopiers = 128, kFinders = 96, kTiles = kConfig.tiles, kThreads = kConfig.threads();
