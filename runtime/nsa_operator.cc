@@ -19,7 +19,8 @@ constexpr const char* kDenseStage = "dense_attention";
 constexpr const char* kGatedReduce = "gated_reduce";
 
 const ChainStage& window_stage() {
-  static const ChainStage stage("sliding_window", "sliding_window", {{"o", "o_win"}, {"lse", "lse_win"}}, /*runs_beside=*/true);
+  static const ChainStage stage("sliding_window", "sliding_window", {{"o", "o_win"}, {"lse", "lse_win"}, {"o_unit", "win_unit"}},
+                                /*runs_beside=*/true);
   return stage;
 }
 
@@ -28,7 +29,7 @@ std::vector<ChainStage> leading_stages() {
   return {"compressed_sequences",
           {"compress_k", "compress_kv", {{"x", "k"}, {"w", "w_k"}, {"y", "ck"}}},
           {"compress_v", "compress_kv", {{"x", "v"}, {"w", "w_v"}, {"y", "cv"}}},
-          {"compressed_attention", "compressed_attention", {{"o", "o_cmp"}, {"lse", "lse_cmp"}}},
+          {"compressed_attention", "compressed_attention", {{"o", "o_cmp"}, {"lse", "lse_cmp"}, {"o_unit", "cmp_unit"}}},
           {"select_blocks", "select_blocks", {{"lse", "lse_cmp"}}}};
 }
 
@@ -89,6 +90,17 @@ Json pick(const Json& problem, std::initializer_list<const char*> fields) {
 /// The branch whose output goes to the gated sum: f32, so that it is not rounded twice.
 Json branch(Json problem) {
   problem["output"] = "f32";
+  return problem;
+}
+
+/// True for variants whose reduction forms the gated sum from the other branches. Nobody else reads these, so they come as f16 rows,
+/// each with a power of two of its own: half the bytes of f32, and 11 bits of every number.
+bool scales_branches(const ChainVariant& variant, Backend backend) { return backend == Backend::kCuda && variant.name.ends_with("_gated"); }
+
+Json scaled_branch(Json problem, bool scaled) {
+  if (!scaled) return problem;
+  problem["output"] = "f16";
+  problem["scaled"] = 1;
   return problem;
 }
 
@@ -178,9 +190,10 @@ class NsaOperator final : public Operator {
     const std::string& name = stage.name;
     if (name == "compressed_sequences") return pick(p, {"kernel_size", "stride", "num_seqs"});
     if (stage.family == "compress_kv") return compress_problem(p, name == "compress_k");
-    if (name == "compressed_attention") return compressed_problem(p);
+    const bool scaled = scales_branches(variant, backend);
+    if (name == "compressed_attention") return scaled_branch(compressed_problem(p), scaled);
     if (name == "select_blocks") return select_problem(p, variant.name != "dense" || p.at("branch_outputs") != 0);
-    if (name == "sliding_window") return window_problem(p, p.at("window"));
+    if (name == "sliding_window") return scaled_branch(window_problem(p, p.at("window")), scaled);
     if (name == kDenseStage) return window_problem(p, std::max<std::int64_t>(p.at("total_k").get<std::int64_t>(), 1));
     if (name == "gated_combine") return combine_problem(p);
     return selected_stage_problem(p, variant, name, main_config, backend);
@@ -259,6 +272,7 @@ class NsaOperator final : public Operator {
     if (stage != kGatedReduce) return step;
     step["output"] = p.at("element");
     step["gated"] = 1;
+    step["scaled"] = scales_branches(variant, backend) ? 1 : 0;
     step["gates"] = p.at("gates");
     return step;
   }

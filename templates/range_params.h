@@ -15,6 +15,7 @@ struct RangeParams {
   const int* cu_rows;  // [B+1] rows of k and v of each sequence: cu_k itself where a row is a token
   void* o;             // output element [Tq, Hq, Dv]
   float* lse;          // [Hq, Tq]
+  float* o_unit;       // [Hq, Tq], where scaled: the power of two that a row of o is to be multiplied by
   RowStrides q_stride, k_stride, v_stride, o_stride;
   int total_q, total_k, total_rows, num_seqs, heads_kv;
   int kernel_size, stride;  // compressed attention alone

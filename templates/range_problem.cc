@@ -23,7 +23,11 @@ Result<void> check_rows(const RangeProblem& p) {
                      "fewer than 2^31 of each in one call", "split the batch or the kv heads over several calls");
 }
 
-Result<void> check_output(const RangeProblem& p) {
+Result<void> check_output(const RangeProblem& p, const Target& target) {
+  if (p.scaled != 0) {
+    if (p.scaled == 1 && p.output == Element::kF16 && target.backend == Backend::kCuda) return {};
+    return unsupported(fmt::format("scaled is {} and output {}", p.scaled, to_string(p.output)), "0, and 1 with f16 output on a GPU");
+  }
   if (p.output == Element::kF32 || p.output == p.element) return {};
   return unsupported(fmt::format("output type {} of {} inputs", to_string(p.output), to_string(p.element)),
                      fmt::format("{} and f32", to_string(p.element)));
@@ -55,12 +59,14 @@ const FieldTable<RangeShape>& range_shape_fields() {
                                     {"output", &S::output, element_names()},
                                     {"head_dim", &S::head_dim},
                                     {"head_dim_v", &S::head_dim_v},
-                                    {"group", &S::group}};
+                                    {"group", &S::group},
+                                    {"scaled", &S::scaled}};
   return fields;
 }
 
 RangeShape range_shape(const RangeProblem& p) {
-  return {.element = p.element, .output = p.output, .head_dim = p.head_dim, .head_dim_v = p.head_dim_v, .group = p.group};
+  return {
+      .element = p.element, .output = p.output, .head_dim = p.head_dim, .head_dim_v = p.head_dim_v, .group = p.group, .scaled = p.scaled};
 }
 
 Result<void> check_range_problem(const RangeProblem& p, const Target& target) {
@@ -70,7 +76,7 @@ Result<void> check_range_problem(const RangeProblem& p, const Target& target) {
   FSA_RETURN_IF_ERROR(check_rows(p));
   FSA_RETURN_IF_ERROR(check_scale(p.scale));
   FSA_RETURN_IF_ERROR(check_element(p.element, target));
-  return check_output(p);
+  return check_output(p, target);
 }
 
 Work range_work(const RangeProblem& p) {
@@ -97,11 +103,12 @@ std::vector<TensorSpec> range_tensors(const RangeProblem& p) {
   if (p.compressed()) tensors.push_back({"cu_c", Access::kRead, DType::kI32, {bounds}});
   tensors.push_back({"o", Access::kWrite, cuda::element_dtype(p.output), {p.total_q, heads_q, p.head_dim_v}});
   tensors.push_back({"lse", Access::kWrite, DType::kF32, {heads_q, p.total_q}});
+  if (p.scaled) tensors.push_back({"o_unit", Access::kWrite, DType::kF32, {heads_q, p.total_q}});
   return tensors;
 }
 
 RangeParams range_params(const RangeProblem& p, std::span<const TensorView> t) {
-  const TensorView &rows = p.compressed() ? t[5] : t[4], &o = t[t.size() - 2], &lse = t[t.size() - 1];
+  const TensorView *const outputs = &t[p.compressed() ? 6 : 5], &rows = p.compressed() ? t[5] : t[4], &o = outputs[0];
   return {.q = t[0].data,
           .k = t[1].data,
           .v = t[2].data,
@@ -109,7 +116,8 @@ RangeParams range_params(const RangeProblem& p, std::span<const TensorView> t) {
           .cu_k = cuda::pointer<const int>(t[4]),
           .cu_rows = cuda::pointer<const int>(rows),
           .o = o.data,
-          .lse = cuda::pointer<float>(lse),
+          .lse = cuda::pointer<float>(outputs[1]),
+          .o_unit = p.scaled ? cuda::pointer<float>(outputs[2]) : nullptr,
           .q_stride = cuda::row_strides(t[0]),
           .k_stride = cuda::row_strides(t[1]),
           .v_stride = cuda::row_strides(t[2]),

@@ -20,6 +20,7 @@ struct RangeProblem {
   float scale;
   int kernel_size = 0, stride = 0;  ///< compressed attention alone
   int window = 0;                   ///< sliding window alone
+  int scaled = 0;                   ///< 1: o is f16, whatever element is, and o_unit says what each row is to be multiplied by
 
   /// Rows are compressed keys: k, v and their prefix sums are named ck, cv and cu_c.
   bool compressed() const { return window == 0; }
@@ -35,7 +36,7 @@ double range_tolerance(const RangeProblem& problem);
 /// Queries of a sequence on average, 1 at least.
 std::int64_t mean_queries(const RangeProblem& problem);
 
-/// The tensors, the same on every backend: q, k, v, cu_q, cu_k, cu_c (of compressed rows), o, lse.
+/// The tensors, the same on every backend: q, k, v, cu_q, cu_k, cu_c (of compressed rows), o, lse, o_unit (where scaled).
 std::vector<TensorSpec> range_tensors(const RangeProblem& problem);
 RangeParams range_params(const RangeProblem& problem, std::span<const TensorView> tensors);
 

@@ -11,6 +11,7 @@ struct RangeShape {
   int head_dim;     ///< D of q and k: 16..256, a multiple of 8
   int head_dim_v;   ///< Dv of v and o: 16..256, a multiple of 8
   int group;        ///< g = Hq / Hkv, any positive integer
+  int scaled;       ///< 1 (CUDA only): rows of o are f16, each in units of a power of two of its own
 };
 
 }  // namespace fsa

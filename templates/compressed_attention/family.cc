@@ -19,7 +19,8 @@ RangeProblem range_problem(const CompressedAttentionProblem& p) {
           .total_rows = p.total_c,
           .scale = p.scale,
           .kernel_size = p.kernel_size,
-          .stride = p.stride};
+          .stride = p.stride,
+          .scaled = p.scaled};
 }
 
 const FieldTable<CompressedAttentionProblem>& CompressedAttentionFamily::problem_fields() {
@@ -36,7 +37,8 @@ const FieldTable<CompressedAttentionProblem>& CompressedAttentionFamily::problem
                                     {"total_q", &P::total_q},
                                     {"total_k", &P::total_k},
                                     {"total_c", &P::total_c},
-                                    {"scale", &P::scale}};
+                                    {"scale", &P::scale},
+                                    {"scaled", &P::scaled}};
   return fields;
 }
 

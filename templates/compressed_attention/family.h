@@ -19,6 +19,7 @@ struct CompressedAttentionProblem {
   std::int64_t total_k = 0;          ///< Tk, tokens before compression
   std::int64_t total_c = 0;          ///< Tc, rows of ck and cv: those in use or more
   float scale = 0;                   ///< softmax scale
+  int scaled = 0;                    ///< 1: o is f16 with a power of two per row, o_unit; for what reads it next in a chain
 
   bool operator==(const CompressedAttentionProblem&) const = default;
 };
@@ -27,7 +28,7 @@ RangeProblem range_problem(const CompressedAttentionProblem& problem);
 
 struct CompressedAttentionFamily : RangeFamily<CompressedAttentionProblem> {
   static constexpr std::string_view kName = "compressed_attention";
-  static constexpr int kVersion = 2;
+  static constexpr int kVersion = 3;
   static const FieldTable<Problem>& problem_fields();
   static Result<void> check(const Problem& problem, const Target& target);
 };

@@ -17,7 +17,7 @@ struct RangePlan {
   static_assert(kConfig.row_tiles == 1 || kConfig.row_tiles == 2, "a lane looks one row of its warp up");
   static_assert(kShape.head_dim % 8 == 0 && kShape.head_dim_v % 8 == 0, "rows are read and written in 16-byte pieces");
 
-  static constexpr bool kF16 = kShape.element == Element::kF16;
+  static constexpr bool kF16 = kShape.element == Element::kF16, kScaled = kShape.scaled != 0;
   static constexpr int kWarps = kConfig.warps, kThreads = kConfig.threads(), kRowTiles = kConfig.row_tiles;
   static constexpr int kWarpRows = kConfig.warp_rows(), kRows = kConfig.rows(), kKeys = kConfig.keys, kStages = kConfig.stages;
   static constexpr int kGroup = kShape.group, kD = kShape.head_dim, kDv = kShape.head_dim_v;

@@ -15,6 +15,7 @@ struct RangeConfig {
   int stages = 2;     ///< K and V buffers
   int blocks = 2;     ///< thread blocks per multiprocessor that registers are bounded for
   int tiles = 1;      ///< tiles of rows that a thread block attends, one after the other
+  int pingpong = 0;   ///< 1: two warpgroups start their products in turns
 
   FSA_HOST_DEVICE constexpr bool warpgroups() const { return mma == Mma::kWarpgroup; }
   FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps + (warpgroups() ? 128 : 0); }
@@ -58,9 +59,10 @@ struct RangeConfig {
   FSA_HOST_DEVICE constexpr int stage_bytes(const RangeShape& s) const { return k_bytes(s) + v_bytes(s); }
   FSA_HOST_DEVICE constexpr int table_offset(const RangeShape& s) const { return q_bytes(s) + stages * stage_bytes(s); }
   /// Ranges of each row and of each segment 8 + 8. Bounds of each warp 16 bytes, of each stage 8, a word per warp, a word. Of
-  /// warpgroups: bounds and counts of 32 rows each, of each stage 8 and four barriers, two barriers, a word.
+  /// warpgroups: bounds and counts of 32 rows each, counts of all, of two tiles; of each stage 8 and four barriers, six barriers.
   FSA_HOST_DEVICE constexpr int table_bytes() const {
-    return round_up(16 * rows() + (warpgroups() ? 24 * rows() / 32 + 40 * stages + 24 : 20 * warps + 8 * stages + 4), 16);
+    if (warpgroups()) return round_up(2 * (16 * rows() + 24 * rows() / 32 + 8) + 40 * stages + 48, 16);
+    return round_up(16 * rows() + 20 * warps + 8 * stages + 4, 16);
   }
   FSA_HOST_DEVICE constexpr int smem_bytes(const RangeShape& s) const { return table_offset(s) + table_bytes(); }
 };

@@ -25,6 +25,7 @@ std::string invalid_for_warps(const RangeShape& s, const RangeConfig& c, const T
   if (c.row_tiles < 1 || c.row_tiles > 2) return fmt::format("row_tiles is {}, not 1 or 2", c.row_tiles);
   if (c.keys != 16 && c.keys != 32 && c.keys != 64 && c.keys != 128) return fmt::format("keys is {}, not 16, 32, 64 or 128", c.keys);
   if (c.tiles != 1) return fmt::format("tiles is {}: with mma.sync a thread block attends 1", c.tiles);
+  if (c.pingpong != 0) return "pingpong is for warpgroups";
   const int needed = registers(s, c), cap = register_cap(c.threads(), c.blocks, target);
   return needed > cap ? fmt::format("it needs about {} registers of {}", needed, cap) : std::string();
 }
@@ -36,6 +37,8 @@ std::string invalid_for_warpgroups(const RangeShape& s, const RangeConfig& c, co
     return fmt::format("row_tiles is {} and blocks {}: warpgroups take 1 of each", c.row_tiles, c.blocks);
   if (c.keys < 32 || c.keys > 128 || c.keys % 16 != 0) return fmt::format("keys is {}, not a multiple of 16 from 32 to 128", c.keys);
   if (c.tiles < 1 || c.tiles > 64) return fmt::format("tiles is {}, not 1 to 64", c.tiles);
+  if (c.pingpong < 0 || c.pingpong > 1 || (c.pingpong == 1 && c.warps != 8))
+    return fmt::format("pingpong is {}: 1 is for two warpgroups, 0 for any", c.pingpong);
   const int needed = c.attending_registers(s), held = c.consumer_registers();
   return needed > held ? fmt::format("a warpgroup needs about {} registers of {}", needed, held) : std::string();
 }
@@ -88,6 +91,8 @@ std::optional<RangeConfig> default_of_warpgroups(const RangeProblem& p, const Ta
   constexpr std::array<std::array<int, 2>, 4> kPreferred{{{112, 3}, {80, 4}, {64, 3}, {64, 2}}};
   for (const auto& [keys, stages] : kPreferred) {
     c.keys = keys, c.stages = stages;
+    // Turns pay where a tile is few steps: 3 % of a window of 512 keys, nothing of 2,048 compressed ones.
+    c.pingpong = keys <= 80;
     if (mean_visible(p) < 8 * keys && keys > 80) continue;
     // A block of several tiles brings the next one's rows while it attends one; but enough blocks come first, or the last of them
     // leave multiprocessors idle.
@@ -103,7 +108,7 @@ std::optional<RangeConfig> default_of_warpgroups(const RangeProblem& p, const Ta
 const FieldTable<RangeConfig>& RangeKernels::config_fields() {
   static const FieldTable<Config> fields{
       {"mma", &Config::mma, mma_names()}, {"warps", &Config::warps},   {"row_tiles", &Config::row_tiles}, {"keys", &Config::keys},
-      {"stages", &Config::stages},        {"blocks", &Config::blocks}, {"tiles", &Config::tiles}};
+      {"stages", &Config::stages},        {"blocks", &Config::blocks}, {"tiles", &Config::tiles},         {"pingpong", &Config::pingpong}};
   return fields;
 }
 
@@ -121,7 +126,8 @@ std::vector<Tunable<RangeConfig>> RangeKernels::tunables(const RangeProblem& p, 
           {f[3], values_with(hopper ? std::vector<std::int64_t>{32, 64, 80, 112, 128} : std::vector<std::int64_t>{32, 64}, c.keys)},
           {f[4], values_with(hopper ? std::vector<std::int64_t>{2, 3, 4} : std::vector<std::int64_t>{2, 3}, c.stages)},
           {f[5], values_with({1, 2, 3}, c.blocks)},
-          {f[6], values_with(hopper ? std::vector<std::int64_t>{1, 4, 8} : std::vector<std::int64_t>{1}, c.tiles)}};
+          {f[6], values_with(hopper ? std::vector<std::int64_t>{1, 4, 8} : std::vector<std::int64_t>{1}, c.tiles)},
+          {f[7], hopper ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}}};
 }
 
 std::string RangeKernels::invalid_reason(const RangeProblem& p, const Config& c, const Target& target) {

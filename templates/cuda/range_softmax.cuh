@@ -176,6 +176,13 @@ FSA_DEVICE void store_columns(char* at, int columns, const float (&x)[4][2], int
   }
 }
 
+/// What a row of f16 outputs is in units of: the power of two that the row's largest magnitude is 2^13 to 2^14 times. All down to 2^-28
+/// of the largest keep 11 bits, and no finite number overflows.
+FSA_DEVICE float row_unit(float largest) {
+  const int field = min(max(static_cast<int>(__float_as_uint(largest) >> 23) - 13, 1), 253);
+  return __uint_as_float(static_cast<unsigned>(field) << 23);
+}
+
 /// Stores O and the LSEs of the warp's rows, of which `first_row` is the lane's first.
 template <class T, Element kOutput>
 FSA_DEVICE void store_outputs(const RangeParams& p, const RangeState<T>& state, int head, int first_row, int lane) {
@@ -187,12 +194,22 @@ FSA_DEVICE void store_outputs(const RangeParams& p, const RangeState<T>& state, 
     for (int half = 0; half < 2; ++half) {
       const int row = first_row + r * 16 + half * 8, token = row / T::kGroup, query_head = head * T::kGroup + row % T::kGroup;
       const bool exists = row < p.total_q * T::kGroup;
-      const float sum = quad_sum(state.sum[r][half]), inverse = sum == 0 ? 0 : 1.0f / sum;
+      const float sum = quad_sum(state.sum[r][half]), inverse = sum == 0 ? 0 : reciprocal_fast(sum);
       if (exists && lane % 4 == 0)
         p.lse[static_cast<long long>(query_head) * p.total_q + token] =
             sum == 0 ? negative_infinity() : (state.reference[r][half] + log2_fast(sum)) * kLn2;
       char* const at = static_cast<char*>(p.o) + (token * p.o_stride.token + query_head * p.o_stride.head) * kBytes;
       const float factor = inverse * unscale;
+      float to_unit = 1;
+      if constexpr (T::kScaled) {
+        float largest = 0;
+#pragma unroll
+        for (int n = 0; n < T::kOutputTiles; ++n)
+          if (n * 8 < T::kDv) largest = fmaxf(largest, fmaxf(fabsf(state.o[r][n][2 * half]), fabsf(state.o[r][n][2 * half + 1])));
+        const float unit = row_unit(quad_max(largest) * factor);
+        if (exists && lane % 4 == 0) p.o_unit[static_cast<long long>(query_head) * p.total_q + token] = unit;
+        to_unit = __uint_as_float((254u << 23) - __float_as_uint(unit));
+      }
 #pragma unroll
       for (int n = 0; n < T::kOutputTiles; n += 4) {
         float x[4][2];
@@ -200,7 +217,7 @@ FSA_DEVICE void store_outputs(const RangeParams& p, const RangeState<T>& state, 
         for (int i = 0; i < 4; ++i)
 #pragma unroll
           for (int e = 0; e < 2; ++e)
-            x[i][e] = n + i < T::kOutputTiles ? state.o[r][n + i < T::kOutputTiles ? n + i : 0][2 * half + e] * factor : 0;
+            x[i][e] = n + i < T::kOutputTiles ? state.o[r][n + i < T::kOutputTiles ? n + i : 0][2 * half + e] * factor * to_unit : 0;
         store_columns<kOutput>(at + n * 8 * kBytes, exists ? T::kDv - n * 8 : -1, x, lane);
       }
     }

@@ -80,10 +80,11 @@ FSA_INLINE void merge_columns(const Params& p, const Partials& partials, const R
   F32x16 sum = splat(0);
 #pragma clang loop unroll(disable)
   for (int i = 0; i < partials.count; ++i)
-    sum = __builtin_elementwise_fma(load_elements(Element::kF32, reinterpret_cast<const char*>(partials.rows[i] + column), n), splat(partials.weights[i]), sum);
+    sum = __builtin_elementwise_fma(load_elements(Element::kF32, reinterpret_cast<const char*>(partials.rows[i] + column), n),
+                                    splat(partials.weights[i]), sum);
   if (fsa_constants.shape.gated)
-    sum = row.gates.sum(load_branch(p.o_cmp, p.cmp_stride, row.token, row.head, column, n), sum,
-                        load_branch(p.o_win, p.win_stride, row.token, row.head, column, n));
+    sum = row.gates.sum(load_branch(static_cast<const float*>(p.o_cmp), p.cmp_stride, row.token, row.head, column, n), sum,
+                        load_branch(static_cast<const float*>(p.o_win), p.win_stride, row.token, row.head, column, n));
   const Element element = fsa_constants.shape.output;
   store_elements(element, row.o + column * bytes_of(element), sum, n);
 }

@@ -167,9 +167,16 @@ FSA_DEVICE void merge_columns(const Params& p, const Term* terms, int in_group, 
   }
 }
 
-/// Eight neighbouring numbers of another branch's output. By way of L1: its two loads of 16 bytes share their lines.
-FSA_DEVICE void load_branch(const float* o, const RowStrides& stride, int token, int head, int column, float (&numbers)[8]) {
-  const float4* const at = reinterpret_cast<const float4*>(o + token * stride.token + head * stride.head + column);
+/// Eight neighbouring numbers of another branch's output. Of f32, by way of L1: its two loads of 16 bytes share their lines.
+template <Shape kShape>
+FSA_DEVICE void load_branch(const void* o, const RowStrides& stride, int token, int head, int column, float (&numbers)[8]) {
+  const long long offset = token * stride.token + head * stride.head + column;
+  if constexpr (kShape.scaled == 1) {
+    for (float& x : numbers) x = 0;
+    cuda::multiply_add8<true>(numbers, cuda::load16_streaming(static_cast<const unsigned short*>(o) + offset), 1.0f);
+    return;
+  }
+  const float4* const at = reinterpret_cast<const float4*>(static_cast<const float*>(o) + offset);
   const float4 low = __ldg(at), high = __ldg(at + 1);
   numbers[0] = low.x, numbers[1] = low.y, numbers[2] = low.z, numbers[3] = low.w;
   numbers[4] = high.x, numbers[5] = high.y, numbers[6] = high.z, numbers[7] = high.w;
@@ -179,9 +186,14 @@ FSA_DEVICE void load_branch(const float* o, const RowStrides& stride, int token,
 template <Shape kShape>
 FSA_DEVICE void add_branches(const Params& p, int token, int head, int column, float (&sum)[8]) {
   float cmp[8], win[8];
-  load_branch(p.o_cmp, p.cmp_stride, token, head, column, cmp);
-  load_branch(p.o_win, p.win_stride, token, head, column, win);
-  const cuda::Gates gates = cuda::Gates::load<kShape.gates>(p.gates, p.gates_stride, token, head);
+  load_branch<kShape>(p.o_cmp, p.cmp_stride, token, head, column, cmp);
+  load_branch<kShape>(p.o_win, p.win_stride, token, head, column, win);
+  cuda::Gates gates = cuda::Gates::load<kShape.gates>(p.gates, p.gates_stride, token, head);
+  if constexpr (kShape.scaled == 1) {
+    const long long row = static_cast<long long>(head) * p.total_q + token;
+    gates.cmp *= __ldg(p.cmp_unit + row);
+    gates.win *= __ldg(p.win_unit + row);
+  }
 #pragma unroll
   for (int i = 0; i < 8; ++i) sum[i] = gates.sum(cmp[i], sum[i], win[i]);
 }

@@ -12,6 +12,7 @@ struct Shape {
   int group;       ///< g = Hq / Hkv
   int topk;        ///< T
   int gated;       ///< 1: the gated sum of all branches is written in the place of o
+  int scaled;      ///< 1, where gated (CUDA only): o_cmp and o_win are f16, with a power of two per row
   Element gates;   ///< where gated
 };
 
@@ -21,8 +22,10 @@ struct Params {
   const float* partial_lse;   // [E*g]
   const float* entry_scale;   // [E], or [E*g] where partial is i12
   const int* entry_position;  // [Hkv, Tq, T], -1 = no partial
-  const float* o_cmp;         // [Tq, Hq, Dv], where gated
-  const float* o_win;         // [Tq, Hq, Dv], where gated
+  const void* o_cmp;          // [Tq, Hq, Dv], where gated: f32, or f16 where scaled
+  const void* o_win;          // the same
+  const float* cmp_unit;      // [Hq, Tq], where scaled: what a row of o_cmp is to be multiplied by
+  const float* win_unit;      // the same of o_win
   const void* gates;          // [Tq, Hq, 3], where gated; the head stride may be 0
   void* o;                    // output element [Tq, Hq, Dv]: o, or out where gated
   float* lse;                 // [Hq, Tq]; 0 rows and -inf where a row has no partial with a finite LSE

@@ -10,6 +10,7 @@ const FieldTable<Problem>& problem_fields() {
   static const FieldTable<Problem> fields = [] {
     FieldTable<Problem> all(selected_problem_fields().begin(), selected_problem_fields().end());
     all.emplace_back("gated", &Problem::gated);
+    all.emplace_back("scaled", &Problem::scaled);
     all.emplace_back("gates", &Problem::gates, element_names());
     return all;
   }();
@@ -22,6 +23,7 @@ const FieldTable<Shape>& shape_fields() {
                                         {"group", &Shape::group},
                                         {"topk", &Shape::topk},
                                         {"gated", &Shape::gated},
+                                        {"scaled", &Shape::scaled},
                                         {"gates", &Shape::gates, element_names()}};
   return fields;
 }
@@ -32,11 +34,14 @@ Shape shape(const Problem& p) {
           .group = p.group,
           .topk = p.topk,
           .gated = p.gated,
+          .scaled = p.scaled,
           .gates = p.gated ? p.gates : Element::kF32};
 }
 
 Result<void> check(const Problem& p, const Target& target) {
   if (p.gated != 0 && p.gated != 1) return unsupported(fmt::format("gated is {}", p.gated), "0 and 1");
+  if (p.scaled != 0 && (p.scaled != 1 || p.gated == 0 || target.backend != Backend::kCuda))
+    return unsupported(fmt::format("scaled is {} and gated {}", p.scaled, p.gated), "0, and 1 where gated is 1, on a GPU");
   return check_selected_problem(p, target);
 }
 
@@ -45,7 +50,7 @@ Work work(const Problem& p) {
   if (!p.gated) return work;
   const double rows = static_cast<double>(p.total_q) * p.heads_kv * p.group;
   work.flops += 5 * rows * p.head_dim_v;
-  work.bytes += rows * (8.0 * p.head_dim_v + 3.0 * bytes_of_element(p.gates));
+  work.bytes += rows * ((p.scaled ? 4.0 : 8.0) * p.head_dim_v + 3.0 * bytes_of_element(p.gates));
   return work;
 }
 
@@ -53,10 +58,13 @@ std::vector<TensorSpec> output_tensors(const Problem& p) {
   const std::int64_t heads = std::int64_t{p.heads_kv} * p.group;
   const std::vector<std::int64_t> output{p.total_q, heads, p.head_dim_v};
   std::vector<TensorSpec> list;
+  const DType branch = p.scaled ? DType::kF16 : DType::kF32;
   if (p.gated)
-    list = {{"o_cmp", Access::kRead, DType::kF32, output},
-            {"o_win", Access::kRead, DType::kF32, output},
+    list = {{"o_cmp", Access::kRead, branch, output},
+            {"o_win", Access::kRead, branch, output},
             {"gates", Access::kRead, dtype_of_element(p.gates), {p.total_q, heads, 3}}};
+  if (p.scaled)
+    for (const char* name : {"cmp_unit", "win_unit"}) list.push_back({name, Access::kRead, DType::kF32, {heads, p.total_q}});
   list.push_back({p.gated ? "out" : "o", Access::kWrite, dtype_of_element(p.output), output});
   list.push_back({"lse", Access::kWrite, DType::kF32, {heads, p.total_q}});
   return list;
@@ -66,13 +74,18 @@ void pack_outputs(const Problem& p, std::span<const TensorView> t, Params& param
   const auto strides = [](const TensorView& tensor) { return RowStrides{tensor.stride[0], tensor.stride[1]}; };
   std::size_t next = 0;
   if (p.gated) {
-    params.o_cmp = static_cast<const float*>(t[0].data);
-    params.o_win = static_cast<const float*>(t[1].data);
+    params.o_cmp = t[0].data;
+    params.o_win = t[1].data;
     params.gates = t[2].data;
     params.cmp_stride = strides(t[0]);
     params.win_stride = strides(t[1]);
     params.gates_stride = strides(t[2]);
     next = 3;
+  }
+  if (p.scaled) {
+    params.cmp_unit = static_cast<const float*>(t[3].data);
+    params.win_unit = static_cast<const float*>(t[4].data);
+    next = 5;
   }
   params.o = t[next].data;
   params.o_stride = strides(t[next]);

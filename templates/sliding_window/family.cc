@@ -18,7 +18,8 @@ RangeProblem range_problem(const SlidingWindowProblem& p) {
           .total_k = p.total_k,
           .total_rows = p.total_k,
           .scale = p.scale,
-          .window = p.window};
+          .window = p.window,
+          .scaled = p.scaled};
 }
 
 const FieldTable<SlidingWindowProblem>& SlidingWindowFamily::problem_fields() {
@@ -33,7 +34,8 @@ const FieldTable<SlidingWindowProblem>& SlidingWindowFamily::problem_fields() {
                                     {"num_seqs", &P::num_seqs},
                                     {"total_q", &P::total_q},
                                     {"total_k", &P::total_k},
-                                    {"scale", &P::scale}};
+                                    {"scale", &P::scale},
+                                    {"scaled", &P::scaled}};
   return fields;
 }
 

@@ -17,6 +17,7 @@ struct SlidingWindowProblem {
   std::int64_t total_q = 0;          ///< Tq
   std::int64_t total_k = 0;          ///< Tk
   float scale = 0;                   ///< softmax scale
+  int scaled = 0;                    ///< 1: o is f16 with a power of two per row, o_unit; for what reads it next in a chain
 
   bool operator==(const SlidingWindowProblem&) const = default;
 };
@@ -25,7 +26,7 @@ RangeProblem range_problem(const SlidingWindowProblem& problem);
 
 struct SlidingWindowFamily : RangeFamily<SlidingWindowProblem> {
   static constexpr std::string_view kName = "sliding_window";
-  static constexpr int kVersion = 2;
+  static constexpr int kVersion = 3;
   static const FieldTable<Problem>& problem_fields();
   static Result<void> check(const Problem& problem, const Target& target);
 };

@@ -31,19 +31,24 @@ struct RangeStep {
   }
 };
 
-/// What producer and consumers tell each other, in shared memory.
+/// What is known of a tile of rows.
+template <class T>
+struct RangeTile {
+  KeyRange segments[T::kRows];
+  RowRange rows[T::kRows];
+  WarpBounds bounds[T::kLookups];    // of 32 rows each
+  SegmentCount counts[T::kLookups];  // of 32 rows each
+  SegmentCount all;
+};
+
+/// What the warps of a thread block tell each other, in shared memory.
 template <class T>
 struct RangeTables {
-  unsigned long long q_full, q_empty, k_full[T::kStages], k_empty[T::kStages], v_full[T::kStages], v_empty[T::kStages];  // barriers
-  // Of what each stage holds:
-  RangeStep steps[T::kStages];
-  // Of the tile whose Q is there:
-  WarpBounds bounds[T::kLookups];  // of 32 rows each
-  RowRange rows[T::kRows];
-  int num_steps;
-  // The producer's own:
-  KeyRange segments[T::kRows];
-  SegmentCount counts[T::kLookups];  // of 32 rows each
+  // Barriers:
+  unsigned long long q_full, q_empty, walk_full[2], walk_empty[2];
+  unsigned long long k_full[T::kStages], k_empty[T::kStages], v_full[T::kStages], v_empty[T::kStages];
+  RangeStep steps[T::kStages];  // what each stage holds
+  RangeTile<T> tiles[2];        // tile i of the thread block in tiles[i % 2]: one is looked up while another is attended
 };
 
 FSA_DEVICE Mbarrier barrier(const unsigned long long& word) { return Mbarrier(smem_address(&word)); }
@@ -59,8 +64,12 @@ struct RangeMemory {
 
   /// By one thread, before the others come.
   FSA_DEVICE void init() const {
-    barrier(tables.q_full).init(T::kCopiers + 1);
+    barrier(tables.q_full).init(T::kFinders + 1);
     barrier(tables.q_empty).init(128 * T::kConsumers);
+    for (int i = 0; i < 2; ++i) {
+      barrier(tables.walk_full[i]).init(1);
+      barrier(tables.walk_empty[i]).init(32);
+    }
     for (int s = 0; s < T::kStages; ++s) {
       barrier(tables.k_full[s]).init(1);
       barrier(tables.v_full[s]).init(1);
@@ -96,110 +105,137 @@ struct TileList {
   FSA_DEVICE static int item(int i) { return blockIdx.x * T::kTiles + i; }
 };
 
-/// Looks the tile's rows up, a lane of the producer each, and lists its segments; returns their number.
+/// The first warpgroup's first three warps: they look the rows of the tiles up and bring Q, a tile ahead of what is attended.
 template <class T, class Rule>
-FSA_DEVICE int find_ranges(const RangeParams& p, RangeTables<T>& tables, int first_row) {
-  constexpr int kRounds = ceil_div(T::kLookups, 4);
-  const int lane = threadIdx.x % 32;
-  RowLookup found[kRounds];
-  unsigned starts[kRounds];
-#pragma unroll
-  for (int r = 0; r < kRounds; ++r) {
-    const int lookup = threadIdx.x / 32 + r * 4, in_tile = lookup * 32 + lane;
-    if (lookup >= T::kLookups) break;
-    found[r] = RowLookup::of<T, Rule>(p, first_row, in_tile);
-    tables.rows[in_tile] = found[r].range();
-    const WarpBounds bounds = found[r].bounds();
-    starts[r] = __ballot_sync(~0u, found[r].starts_segment());
-    const KeyRange& segment = found[r].segment;
-    const int steps = __reduce_add_sync(~0u, found[r].starts_segment() ? ceil_div(segment.end, T::kKeys) - segment.begin / T::kKeys : 0);
-    if (lane == 0) {
-      tables.bounds[lookup] = bounds;
-      tables.counts[lookup] = {__popc(starts[r]), steps};
+class RangeFinder {
+ public:
+  FSA_DEVICE RangeFinder(const RangeParams& p, const RangeMemory<T>& memory)
+      : p_(p), memory_(memory), tables_(memory.tables), warp_(threadIdx.x / 32), lane_(threadIdx.x % 32) {}
+
+  FSA_DEVICE void run() const {
+    const TileList<T> list(p_);
+#pragma unroll 1
+    for (int i = 0; list.has(i); ++i) {
+      barrier(tables_.walk_empty[i & 1]).wait((i >> 1 & 1) ^ 1);
+      find(list.first_row(i), tables_.tiles[i & 1]);
+      if (threadIdx.x == 0) barrier(tables_.walk_full[i & 1]).arrive();
+      barrier(tables_.q_empty).wait((i & 1) ^ 1);
+      copy_queries<T, typename T::QTile, T::kFinders, 2>(p_, list.head(i), list.first_row(i), memory_.tiles);
+      barrier(tables_.q_full).arrive_after_copies();
+      if (threadIdx.x == 0) barrier(tables_.q_full).arrive();
     }
   }
-  sync_named<1, T::kCopiers>();
-  SegmentCount before{0, 0};
-#pragma unroll
-  for (int lookup = 0; lookup < T::kLookups; ++lookup) {
-    const int r = lookup / 4;
-    if (lookup % 4 == static_cast<int>(threadIdx.x / 32) && found[r].starts_segment())
-      tables.segments[before.segments + __popc(starts[r] & ((1u << lane) - 1))] = found[r].segment;
-    before.segments += tables.counts[lookup].segments;
-    before.steps += tables.counts[lookup].steps;
-  }
-  tables.num_steps = before.steps;
-  sync_named<1, T::kCopiers>();
-  return before.segments;
-}
 
-/// The producer: the first warpgroup.
-template <class T, class Rule>
-class RangeProducer {
+ private:
+  /// Looks the tile's rows up, a lane each, and lists its segments.
+  FSA_DEVICE void find(int first_row, RangeTile<T>& tile) const {
+    constexpr int kRounds = ceil_div(T::kLookups, T::kFinders / 32);
+    KeyRange segments[kRounds];
+    unsigned starts[kRounds];
+#pragma unroll
+    for (int r = 0; r < kRounds; ++r) {
+      const int lookup = warp_ + r * (T::kFinders / 32), in_tile = lookup * 32 + lane_;
+      if (lookup >= T::kLookups) break;
+      const RowLookup found = RowLookup::of<T, Rule>(p_, first_row, in_tile);
+      segments[r] = found.segment;
+      tile.rows[in_tile] = found.range();
+      const WarpBounds bounds = found.bounds();
+      starts[r] = __ballot_sync(~0u, found.starts_segment());
+      const int steps =
+          __reduce_add_sync(~0u, found.starts_segment() ? ceil_div(found.segment.end, T::kKeys) - found.segment.begin / T::kKeys : 0);
+      if (lane_ == 0) {
+        tile.bounds[lookup] = bounds;
+        tile.counts[lookup] = {__popc(starts[r]), steps};
+      }
+    }
+    sync_named<1, T::kFinders>();
+    SegmentCount before{0, 0};
+#pragma unroll
+    for (int lookup = 0; lookup < T::kLookups; ++lookup) {
+      const int r = lookup / (T::kFinders / 32);
+      if (lookup % (T::kFinders / 32) == warp_ && (starts[r] >> lane_ & 1) != 0)
+        tile.segments[before.segments + __popc(starts[r] & ((1u << lane_) - 1))] = segments[r];
+      before.segments += tile.counts[lookup].segments;
+      before.steps += tile.counts[lookup].steps;
+    }
+    if (threadIdx.x == 0) tile.all = before;
+    sync_named<1, T::kFinders>();
+  }
+
+  const RangeParams& p_;
+  RangeMemory<T> memory_;
+  RangeTables<T>& tables_;
+  int warp_, lane_;
+};
+
+/// The first warpgroup's last warp: it fills the stages with what the tiles' segments hold.
+template <class T>
+class RangeFeeder {
  public:
-  FSA_DEVICE RangeProducer(const RangeParams& p, const RangeMemory<T>& memory) : p_(p), memory_(memory), tables_(memory.tables) {}
+  FSA_DEVICE RangeFeeder(const RangeParams& p, const RangeMemory<T>& memory)
+      : p_(p), memory_(memory), tables_(memory.tables), lane_(threadIdx.x % 32) {}
 
   FSA_DEVICE void run() {
     const TileList<T> list(p_);
 #pragma unroll 1
     for (int i = 0; list.has(i); ++i) {
-      barrier(tables_.q_empty).wait((i & 1) ^ 1);
-      feed(list.head(i), list.first_row(i));
+      const RangeTile<T>& tile = tables_.tiles[i & 1];
+      barrier(tables_.walk_full[i & 1]).wait(i >> 1 & 1);
+      const int segments = tile.all.segments;
+#pragma unroll 1
+      for (int s = 0; s < segments; ++s) {
+        const KeyRange segment = tile.segments[s];
+#pragma unroll 1
+        for (int first = segment.begin / T::kKeys * T::kKeys; first < segment.end; first += T::kKeys) copy(list.head(i), first, segment);
+      }
+      barrier(tables_.walk_empty[i & 1]).arrive();
     }
   }
 
  private:
-  FSA_DEVICE void feed(int head, int first_row) {
-    const int segments = find_ranges<T, Rule>(p_, tables_, first_row);
-    copy_queries<T, typename T::QTile, T::kCopiers, 2>(p_, head, first_row, memory_.tiles);
-    barrier(tables_.q_full).arrive_after_copies();
-    if (threadIdx.x == 0) barrier(tables_.q_full).arrive();
-#pragma unroll 1
-    for (int s = 0; s < segments; ++s) {
-      const KeyRange segment = tables_.segments[s];
-#pragma unroll 1
-      for (int first = segment.begin / T::kKeys * T::kKeys; first < segment.end; first += T::kKeys) copy(head, first, segment);
-    }
-  }
-
   FSA_DEVICE void copy(int head, int first, const KeyRange& segment) {
     const long long tile = tile_index<T>(p_, head, first);
     const Mbarrier k_full = barrier(tables_.k_full[at_.stage]), v_full = barrier(tables_.v_full[at_.stage]);
-    const RangeStep step = RangeStep::of<T>(first, segment, T::kF16 ? 0 : __ldg(p_.v_fields + tile));
-    if (threadIdx.x == 0) {
+    const TileField field{__ldg(p_.v_fields + tile)};
+    const RangeStep step = RangeStep::of<T>(first, segment, field.exponent());
+    const unsigned char* const v = p_.v_tiles + tile * T::kVBytes;
+    const bool whole = field.is_finite() || !step.template is_partial<T>();
+    if (lane_ == 0) {
       barrier(tables_.k_empty[at_.stage]).wait(at_.parity ^ 1);
       tables_.steps[at_.stage] = step;
       k_full.arrive_expecting(T::kKBytes);
       copy_bulk(memory_.k(at_.stage), p_.k_tiles + tile * T::kKBytes, T::kKBytes, k_full);
+      barrier(tables_.v_empty[at_.stage]).wait(at_.parity ^ 1);
+      if (whole) {
+        v_full.arrive_expecting(T::kVBytes);
+        copy_bulk(memory_.v(at_.stage), v, T::kVBytes, v_full);
+      }
     }
-    barrier(tables_.v_empty[at_.stage]).wait(at_.parity ^ 1);
-    const unsigned char* const v = p_.v_tiles + tile * T::kVBytes;
-    if (step.template is_partial<T>()) {
+    __syncwarp();
+    if (!whole) {
       copy_existing(v, step, memory_.v(at_.stage));
-      if (threadIdx.x == 0) v_full.arrive();
-    } else if (threadIdx.x == 0) {
-      v_full.arrive_expecting(T::kVBytes);
-      copy_bulk(memory_.v(at_.stage), v, T::kVBytes, v_full);
+      if (lane_ == 0) v_full.arrive();
     }
     at_.advance();
   }
 
-  /// A tile of V with zeros for the rows that are not of the segment: a NaN there would be one times a probability of 0, too.
+  /// A tile of V with zeros for the rows that are not of the segment: an infinity or NaN there would make NaN of a probability of 0.
   FSA_DEVICE void copy_existing(const unsigned char* v, const RangeStep& step, unsigned v_tile) const {
 #pragma unroll 4
-    for (int at = threadIdx.x * 16; at < T::kVBytes; at += T::kCopiers * 16) {
+    for (int at = lane_ * 16; at < T::kVBytes; at += 32 * 16) {
       const int row = at / 128 % T::kKeys;
       copy16_async_or_zero(v_tile + at, v + at, row >= step.begin() && row < step.end());
     }
     commit_copies();
     wait_copies<0>();
     fence_async_proxy();
-    sync_named<1, T::kCopiers>();
+    __syncwarp();
   }
 
   const RangeParams& p_;
   RangeMemory<T> memory_;
   RangeTables<T>& tables_;
+  int lane_;
   RingPlace<T::kStages> at_;
 };
 
@@ -219,24 +255,26 @@ class RangeConsumer {
 
   FSA_DEVICE void run() {
     const TileList<T> list(p_);
+    if (group_ == 1) pass_turn();
 #pragma unroll 1
     for (int i = 0; list.has(i); ++i) {
       barrier(tables_.q_full).wait(i & 1);
       fence_async_proxy();
-      attend();
+      attend(tables_.tiles[i & 1]);
       const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
       store_outputs<T, T::kOutput>(p_, state_, list.head(i), list.first_row(i) + in_tile, lane_);
     }
+    if (group_ == 0) take_turn();  // the last that was passed on
   }
 
  private:
-  FSA_DEVICE void attend() {
+  FSA_DEVICE void attend(const RangeTile<T>& tile) {
     const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
-    rows_[0] = tables_.rows[in_tile];
-    rows_[1] = tables_.rows[in_tile + 8];
-    const WarpBounds a = tables_.bounds[2 * group_], b = tables_.bounds[2 * group_ + 1];
+    rows_[0] = tile.rows[in_tile];
+    rows_[1] = tile.rows[in_tile + 8];
+    const WarpBounds a = tile.bounds[2 * group_], b = tile.bounds[2 * group_ + 1];
     bounds_ = {min(a.begin, b.begin), max(a.end, b.end), max(a.all_begin, b.all_begin), min(a.all_end, b.all_end)};
-    int left = __reduce_max_sync(~0u, tables_.num_steps);
+    int left = __reduce_max_sync(~0u, tile.all.steps);
     if constexpr (T::kHoldsQueries) {
       hold_queries();
       barrier(tables_.q_empty).arrive();
@@ -255,8 +293,10 @@ class RangeConsumer {
 
   /// Steps that follow one another, of which the warpgroup's rows see something each.
   FSA_DEVICE void attend_run(int& left) {
+    take_turn();
     wgmma_fence();
     start_scores();
+    pass_turn();
     wgmma_wait<0>();
     pin(s_[0]);
     finish_scores();
@@ -264,9 +304,11 @@ class RangeConsumer {
     pack();
 #pragma unroll 1
     for (--left; left > 0 && meets_next(); --left) {
+      take_turn();
       wgmma_fence();
       start_scores();
       start_outputs();
+      pass_turn();
       wgmma_wait<1>();
       pin(s_[0]);
       finish_scores();
@@ -277,6 +319,25 @@ class RangeConsumer {
     wgmma_fence();
     start_outputs();
     finish_outputs();
+  }
+
+  /// With kTakesTurns the two warpgroups start a step's products one after the other: then one makes probabilities while the products
+  /// of the other run. Left alone, both ask for products at once, and both wait for them. Every step is a turn, skipped ones too.
+  FSA_DEVICE void take_turn() const {
+    if constexpr (T::kTakesTurns) {
+      if (group_ == 0)
+        sync_named<2, 256>();
+      else
+        sync_named<3, 256>();
+    }
+  }
+  FSA_DEVICE void pass_turn() const {
+    if constexpr (T::kTakesTurns) {
+      if (group_ == 0)
+        arrive_named<3, 256>();
+      else
+        arrive_named<2, 256>();
+    }
   }
 
   FSA_DEVICE void hold_queries() {
@@ -298,6 +359,8 @@ class RangeConsumer {
   }
 
   FSA_DEVICE void skip() {
+    take_turn();
+    pass_turn();
     release(tables_.k_empty[k_.stage]);
     k_.advance();
     barrier(tables_.v_full[v_.stage]).wait(v_.parity);
@@ -419,7 +482,10 @@ FSA_DEVICE void attend_ranges(const RangeParams& p) {
   __syncthreads();
   if (threadIdx.x < T::kCopiers) {
     if constexpr (T::kConsumers > 1) give_registers<T::kProducerRegisters>();
-    RangeProducer<T, Rule>(p, memory).run();
+    if (threadIdx.x < T::kFinders)
+      RangeFinder<T, Rule>(p, memory).run();
+    else
+      RangeFeeder<T>(p, memory).run();
   } else {
     if constexpr (T::kConsumers > 1) take_registers<T::kConsumerRegisters>();
     RangeConsumer<T>(p, memory).run();

@@ -12,20 +12,31 @@ struct RangePlan {
   static_assert(kConfig.keys % 16 == 0 && kConfig.stages >= 2, "a stage is filled while another is read");
   static_assert(kShape.head_dim % 8 == 0 && kShape.head_dim_v % 8 == 0, "rows are read and written in 16-byte pieces");
 
-  static constexpr bool kF16 = kShape.element == Element::kF16;
+  static constexpr bool kF16 = kShape.element == Element::kF16, kScaled = kShape.scaled != 0;
   static constexpr Element kOutput = kShape.output;
   static constexpr int kConsumers = kConfig.warps / 4, kRows = kConfig.rows(), kKeys = kConfig.keys, kStages = kConfig.stages;
-  static constexpr int kLookups = kRows / 32, kCopiers = 128, kTiles = kConfig.tiles, kThreads = kConfig.threads();
+  static constexpr int kLookups = kRows / 32, kCopiers = 128, kFinders = 96, kTiles = kConfig.tiles, kThreads = kConfig.threads();
   static constexpr int kGroup = kShape.group, kD = kShape.head_dim, kDv = kShape.head_dim_v, kDepth = RangeConfig::k_columns(kShape);
   static constexpr int kRowTiles = 1, kKeyTiles = kKeys / 8, kOutputTiles = kDv / 8;
   using QTile = PanelTile<kRows, kDepth>;
   using KTile = PanelTile<kKeys, kDepth>;
   using VTile = PanelTile<kKeys, kDv>;
+  static constexpr bool kTakesTurns = kConfig.pingpong != 0;
   static constexpr bool kHoldsQueries = kConfig.held_registers(kShape) > 0;
   static constexpr int kQBytes = kConfig.q_bytes(kShape), kKBytes = kConfig.k_bytes(kShape), kVBytes = kConfig.v_bytes(kShape);
   static constexpr int kProducerRegisters = RangeConfig::producer_registers(), kConsumerRegisters = kConfig.consumer_registers();
   /// See cuda::RangePlan.
   static constexpr float kHeadroom = 8.0f;
+};
+
+/// What the consumers know of a tile of V: the exponent field of the power of two that it was multiplied by (0 of f16, which are
+/// not), and whether its numbers are finite.
+struct TileField {
+  int word;
+
+  FSA_DEVICE static TileField of(int exponent, bool finite) { return {exponent | (finite ? 0 : 256)}; }
+  FSA_DEVICE int exponent() const { return word & 255; }
+  FSA_DEVICE bool is_finite() const { return word < 256; }
 };
 
 /// The tile of K and V that row `row` of all lies in is number row / kKeys of its head.

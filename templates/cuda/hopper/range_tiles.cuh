@@ -39,6 +39,16 @@ class TilePieces {
     return most.value();
   }
 
+  FSA_DEVICE bool all_finite() const {
+    constexpr unsigned kInfinity = T::kF16 ? 0x7c00 : LargestMagnitude::kInfinity;
+    unsigned bits = 0;
+#pragma unroll
+    for (int u = 0; u < kPieces; ++u)
+      bits = max(max(max(bits, max_magnitude2(pieces_[u].x)), max(max_magnitude2(pieces_[u].y), max_magnitude2(pieces_[u].z))),
+                 max_magnitude2(pieces_[u].w));
+    return bits < kInfinity;
+  }
+
   FSA_DEVICE void to_f16(const ValueScale& scale) {
 #pragma unroll
     for (int u = 0; u < kPieces; ++u) pieces_[u] = ValueScale::to_f16(pieces_[u], scale.bf16x2());
@@ -67,20 +77,20 @@ FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
   k.load(p.k, p.k_stride, head, first_row, used);
   v.load(p.v, p.v_stride, head, first_row, used);
   k.store(p.k_tiles + tile * T::kKBytes);
+  ValueScale scale;
+  __shared__ unsigned largest;
+  if (threadIdx.x == 0) largest = 0;
+  const bool finite = __syncthreads_and(v.all_finite());
   if constexpr (!T::kF16) {
-    __shared__ unsigned largest;
-    if (threadIdx.x == 0) largest = 0;
-    __syncthreads();
     const unsigned mine = __reduce_max_sync(~0u, v.largest());
     if (threadIdx.x % 32 == 0) atomicMax(&largest, mine);
     __syncthreads();
     // Steps of 16, so that tiles of like values share a scale: outputs move when it changes.
-    ValueScale scale;
     scale.choose(largest);
     scale.field &= ~3;
     v.to_f16(scale);
-    if (threadIdx.x == 0) p.v_fields[tile] = scale.field;
   }
+  if (threadIdx.x == 0) p.v_fields[tile] = TileField::of(scale.field, finite).word;
   v.store(p.v_tiles + tile * T::kVBytes);
 }
 

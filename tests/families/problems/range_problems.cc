@@ -14,6 +14,7 @@ struct Common {
   int head_dim, head_dim_v, group;
   int heads_kv = 4, num_seqs = 1;
   std::int64_t total_q = 65536, total_k = 65536;
+  int scaled = 0;
 };
 
 constexpr Element kB = Element::kBF16, kH = Element::kF16, kF = Element::kF32;
@@ -24,7 +25,8 @@ std::vector<Common> compiled(Backend backend) {
             {kH, kH, 72, 40, 3},   {kF, kF, 128, 128, 4}, {kF, kF, 64, 64, 1}};
   return {{kB, kF, 128, 128, 4}, {kB, kB, 128, 128, 1},  {kH, kF, 128, 128, 16}, {kH, kH, 64, 64, 8},   {kB, kF, 64, 64, 4},
           {kH, kH, 256, 256, 4}, {kB, kF, 256, 256, 16}, {kB, kB, 192, 128, 2},  {kB, kF, 192, 192, 1}, {kH, kH, 72, 40, 3},
-          {kB, kB, 16, 16, 1},   {kB, kF, 96, 96, 5},    {kB, kB, 16, 256, 7},   {kB, kF, 128, 256, 2},   {kB, kF, 256, 16, 3}};
+          {kB, kB, 16, 16, 1},   {kB, kF, 96, 96, 5},    {kB, kB, 16, 256, 7},   {kB, kF, 128, 256, 2},   {kB, kF, 256, 16, 3},
+          {kB, kH, 128, 128, 4, 4, 1, 65536, 65536, 1}, {kH, kH, 72, 40, 3, 4, 1, 65536, 65536, 1}};
 }
 
 std::vector<Common> planned(Backend backend) {
@@ -34,7 +36,10 @@ std::vector<Common> planned(Backend backend) {
                            {kH, kH, 72, 200, 7, 1, 1, 500, 500},
                            {kB, kF, 128, 128, 4, 8, 100, 100, 100000},
                            {kB, kB, 128, 128, 1, 1, 0, 0, 0}};
-  if (backend == Backend::kCpu) list.push_back({kF, kF, 64, 64, 1, 1, 1, 100, 100});
+  if (backend == Backend::kCpu)
+    list.push_back({kF, kF, 64, 64, 1, 1, 1, 100, 100});
+  else
+    list.push_back({kB, kH, 128, 128, 4, 4, 1, 65536, 65536, 1});
   return list;
 }
 
@@ -44,6 +49,7 @@ Json as_json(const Common& c) {
   p.element = c.element, p.output = c.output;
   p.head_dim = c.head_dim, p.head_dim_v = c.head_dim_v, p.group = c.group;
   p.heads_kv = c.heads_kv, p.num_seqs = c.num_seqs, p.total_q = c.total_q, p.total_k = c.total_k;
+  p.scaled = c.scaled;
   p.scale = 1 / std::sqrt(static_cast<float>(c.head_dim));
   if constexpr (std::is_same_v<Problem, CompressedAttentionProblem>) {
     p.total_c = c.total_k / p.stride;

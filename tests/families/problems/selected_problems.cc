@@ -100,6 +100,10 @@ FamilyProblems partial_reduce_problems(Backend backend) {
       packed["partial"] = "i12";
       problems.compiled.push_back(packed);
       problems.planned.push_back(gated(packed, "bf16"));
+      Json scaled = gated(packed, "bf16");
+      scaled["scaled"] = 1;
+      problems.compiled.push_back(scaled);
+      problems.planned.push_back(scaled);
     }
   return problems;
 }
