@@ -21,7 +21,7 @@ Backend backend_under_test();
 std::vector<std::string> variant_names();
 
 /// Runs the choice twice, over memory poisoned differently, and checks: outputs within tolerance of `expected` (of every row,
-/// or of `rows` where there are any), both runs equal bit by bit, gaps of a strided o untouched.
+/// or of `rows` where there are any), both runs equal bit by bit, gaps of a strided o untouched; `merges` as in SelectedCase.
 void expect_right(Lab& lab, const SelectedProblem& problem, const reference::SelectedOperands& inputs, const Choice& choice, Layout layout,
                   const reference::SelectedOutputs& expected, std::span<const reference::Row> rows = {}, bool merges = true);
 
