@@ -38,7 +38,7 @@ std::vector<ChainStage> leading_stages() {
 ChainVariant with_selected(const ChainVariant& selected) {
   ChainVariant variant{selected.name, leading_stages(), selected.main};
   for (ChainStage stage : selected.stages) {
-    stage.renames = {{"o", "o_sel"}, {"lse", "lse_sel"}};
+    stage.renames.insert({{"o", "o_sel"}, {"lse", "lse_sel"}});
     variant.stages.push_back(std::move(stage));
   }
   variant.stages.push_back(window_stage());
@@ -196,7 +196,7 @@ class NsaOperator final : public Operator {
     if (name == "sliding_window") return scaled_branch(window_problem(p, p.at("window")), scaled);
     if (name == kDenseStage) return window_problem(p, std::max<std::int64_t>(p.at("total_k").get<std::int64_t>(), 1));
     if (name == "gated_combine") return combine_problem(p);
-    return selected_stage_problem(p, variant, name, main_config, backend);
+    return selected_stage_problem(p, variant, stage, main_config, backend);
   }
 
   std::vector<TensorSpec> external_specs(const Json& json) const override {
@@ -266,10 +266,10 @@ class NsaOperator final : public Operator {
     return branches;
   }
 
-  Json selected_stage_problem(const Json& p, const ChainVariant& variant, const std::string& stage, const Json& main_config,
+  Json selected_stage_problem(const Json& p, const ChainVariant& variant, const ChainStage& stage, const Json& main_config,
                               Backend backend) const {
-    Json step = selected_step_problem(selected_problem(p), stage, has_partials(variant), variant.main, main_config, backend);
-    if (stage != kGatedReduce) return step;
+    Json step = selected_step_problem(selected_problem(p), variant, stage, main_config, backend);
+    if (stage.name != kGatedReduce) return step;
     step["output"] = p.at("element");
     step["gated"] = 1;
     step["scaled"] = scales_branches(variant, backend) ? 1 : 0;

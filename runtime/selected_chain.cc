@@ -7,12 +7,26 @@ namespace {
 
 constexpr int kCpuItemTokens = 256;
 
+bool has_stage_of(const ChainVariant& variant, std::string_view family) {
+  return std::ranges::any_of(variant.stages, [&](const ChainStage& stage) { return stage.family == family; });
+}
+
+/// True for a chain whose reduction merges the blocks that neighbours share as one more partial output.
+bool shares_blocks(const ChainVariant& variant) { return has_stage_of(variant, "shared_attention"); }
+
 }  // namespace
 
 const std::vector<ChainVariant>& selected_variants(Backend backend) {
   static const std::vector<ChainVariant> cuda{
       {"block_major", {"block_index", "selected_block_major", "partial_reduce"}, "selected_block_major"},
       {"query_major", {"selected_query_major"}, "selected_query_major"},
+      {"hybrid",
+       {"shared_blocks",
+        "shared_attention",
+        {"block_index", "block_index", {{"block_indices", "rest_indices"}}},
+        "selected_block_major",
+        "partial_reduce"},
+       "selected_block_major"},
   };
   static const std::vector<ChainVariant> cpu{
       {"block_major", {"selected_block_major"}, "selected_block_major"},
@@ -29,23 +43,22 @@ std::string_view default_selected_variant(int group, Backend backend) {
   return group <= 16 ? "block_major" : "query_major";
 }
 
-Json selected_step_problem(const Json& problem, std::string_view stage, bool partials, std::string_view main, const Json& main_config,
+Json selected_step_problem(const Json& problem, const ChainVariant& variant, const ChainStage& stage, const Json& main_config,
                            Backend backend) {
   Json step = problem;
-  if (!partials) return step;
+  if (!has_partials(variant)) return step;
+  if (shares_blocks(variant) && stage.family == "partial_reduce") step["shared"] = 1;
   if (backend == Backend::kCpu) {
     // On a CPU a positive item_tokens asks for partial outputs, which are f32 there.
     step["item_tokens"] = kCpuItemTokens;
     step["partial"] = "f32";
-  } else if (stage != main) {
+  } else if (stage.name != variant.main) {
     step["item_tokens"] = main_config.at("item_tokens");
     step["partial"] = main_config.at("partial");
   }
   return step;
 }
 
-bool has_partials(const ChainVariant& variant) {
-  return std::any_of(variant.stages.begin(), variant.stages.end(), [](const ChainStage& s) { return s.family == "partial_reduce"; });
-}
+bool has_partials(const ChainVariant& variant) { return has_stage_of(variant, "partial_reduce"); }
 
 }  // namespace fsa

@@ -13,9 +13,8 @@ const std::vector<ChainVariant>& selected_variants(Backend backend);
 /// The loop order that is decent without tuning for a query group of `group` heads.
 std::string_view default_selected_variant(int group, Backend backend);
 
-/// `problem` (fields of SelectedProblem) as stage `stage` of a chain sees it whose main stage is `main` with `main_config`.
-/// `partials`: the chain merges partial outputs.
-Json selected_step_problem(const Json& problem, std::string_view stage, bool partials, std::string_view main, const Json& main_config,
+/// `problem` (fields of SelectedProblem) as a stage of `variant` sees it, whose main stage has `main_config`.
+Json selected_step_problem(const Json& problem, const ChainVariant& variant, const ChainStage& stage, const Json& main_config,
                            Backend backend);
 
 /// True for a chain that merges partial outputs.

@@ -35,7 +35,7 @@ class SelectedAttentionOperator final : public Operator {
 
   Json step_problem(const Json& problem, const ChainVariant& variant, const ChainStage& stage, const Json& main_config,
                     Backend backend) const override {
-    return selected_step_problem(problem, stage.name, has_partials(variant), variant.main, main_config, backend);
+    return selected_step_problem(problem, variant, stage, main_config, backend);
   }
 
   std::vector<TensorSpec> external_specs(const Json& json) const override {

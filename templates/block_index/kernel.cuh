@@ -11,7 +11,7 @@
 #include "block_index/config.h"
 #include "block_index/params.h"
 #include "cuda/block_scan.cuh"
-#include "cuda/sequences.cuh"
+#include "cuda/cell_finder.cuh"
 
 namespace fsa::block_index {
 
@@ -39,40 +39,6 @@ FSA_DEVICE int* counts_of(const Params& p, int head, int segment) {
 
 FSA_DEVICE int items_of(int entries, int item_tokens) { return (entries + item_tokens - 1) / item_tokens; }
 
-/// Follows ascending query tokens through the sequences and gives the cell of a block. Any content of cu_q and cu_k is
-/// safe: a block whose cell is out of range is dropped.
-template <int kBlockSize>
-class CellFinder {
- public:
-  FSA_DEVICE CellFinder(const Params& p, int token) : p_(p) {
-    b_ = max(0, cuda::last_not_above(p.num_seqs, token, [&](int b) { return __ldg(p.cu_q + b); }));
-    load();
-  }
-
-  FSA_DEVICE int cell(int token, int block) {
-    while (token >= sequence_.q_end && b_ + 1 < p_.num_seqs) {
-      ++b_;
-      load();
-    }
-    if (token < sequence_.q_begin || token >= sequence_.q_end || block < 0) return -1;
-    const int position = sequence_.position(token);
-    if (position < 0 || block > position / kBlockSize) return -1;
-    const int cell = first_cell_ + block;
-    return cell >= 0 && cell < p_.cells ? cell : -1;
-  }
-
- private:
-  FSA_DEVICE void load() {
-    if (b_ >= p_.num_seqs) return;  // no sequence at all: the empty one holds no token
-    sequence_ = cuda::load_sequence(p_.cu_q, p_.cu_k, b_);
-    first_cell_ = cuda::first_cell<kBlockSize>(sequence_.k_begin, b_);
-  }
-
-  const Params& p_;
-  cuda::Sequence sequence_{};
-  int b_ = 0, first_cell_ = 0;
-};
-
 /// The queries of a thread block: one segment of one kv head.
 struct Segment {
   int head, number, begin, end;  // queries [begin, end)
@@ -87,7 +53,7 @@ struct Segment {
 /// Calls visit(slot, token, cell) for the slots of the queries [begin, end) of a kv head, this thread's among them; cell is -1 for
 /// no block. Tokens ascend.
 template <Shape kShape, Config kConfig, class Visit>
-FSA_DEVICE void for_each_slot(const Params& p, int head, int begin, int end, CellFinder<kShape.block_size>& finder, Visit visit) {
+FSA_DEVICE void for_each_slot(const Params& p, int head, int begin, int end, cuda::CellFinder<kShape.block_size, Params>& finder, Visit visit) {
   constexpr int kStride = kConfig.threads();
   const int* const blocks = p.block_indices + static_cast<long long>(head) * p.total_q * kShape.topk;
   const int first = begin * kShape.topk + static_cast<int>(threadIdx.x), last = end * kShape.topk;
@@ -139,7 +105,7 @@ FSA_DEVICE void histogram(const Params& p) {
     const int cells = min(Config::kPassCells, p.cells - first_cell);
     const Marks<kConfig> marks(smem, cells);
     int* const entries = smem + marks.kWords * cells;
-    CellFinder<kShape.block_size> finder(p, segment.begin);
+    cuda::CellFinder<kShape.block_size, Params> finder(p, segment.begin);
     for (int i = threadIdx.x; i < cells; i += kConfig.threads()) entries[i] = 0;
     for (int begin = segment.begin; begin < segment.end; begin += Config::kStepTokens) {
       marks.clear();
@@ -302,7 +268,7 @@ FSA_DEVICE void fill(const Params& p) {
     const Marks<kConfig> marks(smem, cells);
     int* const starts = smem + marks.kWords * cells;
     int* const next = starts + marks.kWords * cells;
-    CellFinder<kShape.block_size> marking(p, segment.begin), placing = marking;
+    cuda::CellFinder<kShape.block_size, Params> marking(p, segment.begin), placing = marking;
     for (int i = threadIdx.x; i < cells; i += kConfig.threads())
       next[i] = p.cell_offset[segment.head * p.cells + first_cell + i] + counts[first_cell + i];
     for (int begin = segment.begin; begin < segment.end; begin += Config::kStepTokens) {

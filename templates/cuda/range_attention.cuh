@@ -307,7 +307,7 @@ FSA_DEVICE void attend_ranges_by_warps(const RangeParams& p) {
     stage = stage + 1 == T::kStages ? 0 : stage + 1;
   }
   wait_copies<0>();
-  store_outputs<T, kShape.output>(p, state, head, first_row + warp * T::kWarpRows + lane / 4, lane);
+  store_outputs<T, kShape.output>(p, state, head, first_row + warp * T::kWarpRows + lane / 4, p.total_q * T::kGroup, lane);
 }
 
 /// What warpgroups need before attend_ranges. Grid: Hkv * ceil(rows of K / keys); warps do without.

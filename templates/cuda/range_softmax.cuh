@@ -183,9 +183,9 @@ FSA_DEVICE float row_unit(float largest) {
   return __uint_as_float(static_cast<unsigned>(field) << 23);
 }
 
-/// Stores O and the LSEs of the warp's rows, of which `first_row` is the lane's first.
+/// Stores O and the LSEs of the warp's rows before `end`; `first_row` is the lane's first.
 template <class T, Element kOutput>
-FSA_DEVICE void store_outputs(const RangeParams& p, const RangeState<T>& state, int head, int first_row, int lane) {
+FSA_DEVICE void store_outputs(const RangeParams& p, const RangeState<T>& state, int head, int first_row, int end, int lane) {
   constexpr int kBytes = kOutput == Element::kF32 ? 4 : 2;
   const float unscale = T::kF16 ? 1.0f : __uint_as_float(static_cast<unsigned>(254 - state.field) << 23);
 #pragma unroll
@@ -193,7 +193,7 @@ FSA_DEVICE void store_outputs(const RangeParams& p, const RangeState<T>& state, 
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int row = first_row + r * 16 + half * 8, token = row / T::kGroup, query_head = head * T::kGroup + row % T::kGroup;
-      const bool exists = row < p.total_q * T::kGroup;
+      const bool exists = row < end;
       const float sum = quad_sum(state.sum[r][half]), inverse = sum == 0 ? 0 : reciprocal_fast(sum);
       if (exists && lane % 4 == 0)
         p.lse[static_cast<long long>(query_head) * p.total_q + token] =

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "templates/block_index/index_sizes.h"
 
 namespace fsa::partial_reduce {
@@ -20,13 +22,16 @@ Config Cuda::default_config(const Problem& p, const Target&) {
   c.partial = static_cast<Partial>(p.partial);
   if (c.partial == Partial::kF32) c.loads = 4;
   // A load is a lane's share of a row, three pieces: fewer warps with more in flight each.
-  if (c.partial == Partial::kI12) c.passes = 1, c.loads = 4, c.blocks = 4;
+  if (c.partial == Partial::kI12) c.passes = 1, c.loads = 4, c.blocks = 5;
   return c;
 }
 
 std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target&) {
   const auto& f = config_fields();
-  if (static_cast<Partial>(p.partial) == Partial::kI12) return {{f[0], {4, 8}}, {f[1], {1, 2}}, {f[2], {2, 3, 4, 6}}, {f[3], {3, 4, 5, 6}}};
+  if (static_cast<Partial>(p.partial) == Partial::kI12) {
+    const std::vector<std::int64_t> loads = p.shared ? std::vector<std::int64_t>{2, 4} : std::vector<std::int64_t>{2, 3, 4};
+    return {{f[0], {4, 8}}, {f[1], {1, 2}}, {f[2], loads}, {f[3], {3, 4, 5, 6}}};
+  }
   return {{f[0], {4, 8}}, {f[1], {1, 2, 4}}, {f[2], {4, 8, 16}}, {f[3], {4, 6, 8}}};
 }
 
@@ -46,10 +51,12 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
 
 Resources Cuda::resources(const Problem& p, const Config& c) {
   const int columns = c.lane_columns(p.head_dim_v);  // sums, and for each load words and a weight
-  const int piece = c.partial == Partial::kF32 ? 8 : c.partial == Partial::kI12 ? columns * 3 / 8 : 4;
+  const int piece = c.partial == Partial::kF32 ? 8 : 4;
+  // Packed words outnumber all else; found by compiling, as is what any kernel of them takes.
+  const int packed = columns + std::max(16 + c.loads * columns * 3 / 8, p.shared ? 60 : 52);
   return {.threads = c.threads(),
           .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(shape(p))),
-          .registers = 24 + columns + c.loads * (piece + 1)};
+          .registers = c.partial == Partial::kI12 ? packed : 24 + columns + c.loads * (piece + 1)};
 }
 
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {

@@ -28,55 +28,100 @@ struct Term {
   float weight;
 };
 
-/// The terms of a warp's rows, [rows, T].
-struct Terms {
-  Term* terms;
-  float* lses;
+/// Lanes that look the slots of one row up together, each of them kEach slots.
+template <Shape kShape>
+struct RowLanes {
+  static constexpr int kWidth = kShape.topk > 16 ? 32 : kShape.topk > 8 ? 16 : kShape.topk > 4 ? 8 : 4;
+  static constexpr int kEach = ceil_div(kShape.topk, kWidth), kRows = 32 / kWidth;
+
+  static FSA_DEVICE float max_over(float x) {
+#pragma unroll
+    for (int lanes = 1; lanes < kWidth; lanes *= 2) x = fmaxf(x, __shfl_xor_sync(~0u, x, lanes));
+    return x;
+  }
+  static FSA_DEVICE float sum_over(float x) {
+#pragma unroll
+    for (int lanes = 1; lanes < kWidth; lanes *= 2) x += __shfl_xor_sync(~0u, x, lanes);
+    return x;
+  }
+  /// Which of the row's lanes say so, a bit each.
+  static FSA_DEVICE unsigned lanes_where(bool so, int lane) {
+    return __ballot_sync(~0u, so) >> lane / kWidth * kWidth & (~0u >> (32 - kWidth));
+  }
 };
 
-/// Finds the entries of each row's slots and their LSEs.
-template <Shape kShape, int kRows>
-FSA_DEVICE void load_terms(const Params& p, const Terms& out, long long first_row, long long rows, int lane) {
-#pragma unroll 2
-  for (int i = lane; i < kRows * kShape.topk; i += 32) {
-    const long long r = first_row + i / kShape.topk;
-    int entry = -1;
-    float lse = cuda::negative_infinity();
-    if (r < rows) {
-      const Row<kShape> row(p, r);
-      entry = __ldg(p.entry_position + (static_cast<long long>(row.head) * p.total_q + row.token) * kShape.topk + i % kShape.topk);
-      if (entry >= 0) lse = __ldg(p.partial_lse + static_cast<long long>(entry) * kShape.group + row.in_group);
-    }
-    out.terms[i].entry = entry;
-    out.lses[i] = lse;
-  }
-}
-
-/// Weighs each partial row by its share in the row's sum of exponentials, undoing its scale; stores the rows' LSEs.
+/// What a lane knows of its slots of a row.
 template <Shape kShape, Config kConfig>
-FSA_DEVICE void weigh_terms(const Params& p, const Terms& out, long long first_row, long long rows, int lane) {
-  constexpr int kT = kShape.topk;
-  constexpr bool kPacked = kConfig.partial == Partial::kI12;
-  for (int i = lane; i < kConfig.rows(kShape) * kT; i += 32) {
-    const int r = i / kT, entry = out.terms[i].entry;
-    const long long at = kPacked ? static_cast<long long>(entry) * kShape.group + (first_row + r) % kShape.group : entry;
-    const float scale = entry >= 0 ? __ldg(p.entry_scale + at) : 1.0f;
-    const float* lses = out.lses + r * kT;
-    float top = cuda::negative_infinity();
-#pragma unroll 16
-    for (int t = 0; t < kT; ++t) top = fmaxf(top, lses[t]);
-    const float shift = top == cuda::negative_infinity() ? 0 : top;
-    float sum = 0;
-#pragma unroll 16
-    for (int t = 0; t < kT; ++t) sum += cuda::exp2_fast((lses[t] - shift) * cuda::kLog2E);
-    const float share = sum == 0 ? 0 : __fdividef(cuda::exp2_fast((out.lses[i] - shift) * cuda::kLog2E), sum);
-    // The step of a row of integers, or the inverse of a power of two.
-    out.terms[i].weight = share * (kPacked ? scale : __uint_as_float((254u << 23) - __float_as_uint(scale)));
-    if (i % kT == 0 && first_row + r < rows) {
-      const Row<kShape> row(p, first_row + r);
-      p.lse[static_cast<long long>(row.query_head()) * p.total_q + row.token] =
-          sum == 0 ? cuda::negative_infinity() : shift + cuda::log2_fast(sum) * cuda::kLn2;
+struct Slots {
+  using Lanes = RowLanes<kShape>;
+  int entry[Lanes::kEach];
+  float lse[Lanes::kEach], scale[Lanes::kEach];
+  float shared_lse = cuda::negative_infinity(), shared_unit = 1;
+
+  FSA_DEVICE void load(const Params& p, const Row<kShape>& row, bool exists, int lane) {
+    constexpr bool kPacked = kConfig.partial == Partial::kI12;
+    const long long query = static_cast<long long>(row.head) * p.total_q + row.token;
+#pragma unroll
+    for (int i = 0; i < Lanes::kEach; ++i) {
+      const int slot = i * Lanes::kWidth + lane % Lanes::kWidth;
+      entry[i] = exists && slot < kShape.topk ? __ldg(p.entry_position + query * kShape.topk + slot) : -1;
+      lse[i] = cuda::negative_infinity(), scale[i] = 1;
+      if (entry[i] < 0) continue;
+      const long long partial_row = static_cast<long long>(entry[i]) * kShape.group + row.in_group;
+      lse[i] = __ldg(p.partial_lse + partial_row);
+      scale[i] = __ldg(p.entry_scale + (kPacked ? partial_row : entry[i]));
+      // The step of a row of integers, or the inverse of a power of two.
+      if constexpr (!kPacked) scale[i] = __uint_as_float((254u << 23) - __float_as_uint(scale[i]));
     }
+    if (kShape.shared == 0 || !exists) return;
+    const long long output_row = static_cast<long long>(row.query_head()) * p.total_q + row.token;
+    shared_lse = __ldg(p.shared_lse + output_row);
+    shared_unit = __ldg(p.shared_unit + output_row);
+  }
+};
+
+/// Finds the partials of each of a warp's rows and weighs them by their share in the row's sum of exponentials, undoing their scales;
+/// stores the rows' LSEs. Terms [rows, row_terms]: those that there are, in the order of their slots; last the shared partial's weight.
+template <Shape kShape, Config kConfig>
+FSA_DEVICE void find_terms(const Params& p, Term* terms, long long first_row, long long rows, int lane) {
+  using Lanes = RowLanes<kShape>;
+  constexpr int kRows = kConfig.rows(kShape);
+#pragma unroll 2
+  for (int first = 0; first < kRows; first += Lanes::kRows) {
+    const int r = first + lane / Lanes::kWidth;
+    const bool exists = r < kRows && first_row + r < rows;
+    const Row<kShape> row(p, exists ? first_row + r : first_row);
+    Slots<kShape, kConfig> slots;
+    slots.load(p, row, exists, lane);
+    float top = slots.shared_lse;
+#pragma unroll
+    for (const float lse : slots.lse) top = fmaxf(top, lse);
+    top = Lanes::max_over(top);
+    const float shift = top == cuda::negative_infinity() ? 0 : top;
+    const auto exponential = [&](float lse) { return cuda::exp2_fast((lse - shift) * cuda::kLog2E); };
+    float sum = 0;
+#pragma unroll
+    for (const float lse : slots.lse) sum += exponential(lse);
+    sum = Lanes::sum_over(sum);
+    if constexpr (kShape.shared == 1) sum += exponential(slots.shared_lse);
+    const auto share = [&](float lse) { return sum == 0 ? 0 : __fdividef(exponential(lse), sum); };
+
+    Term* const row_terms = terms + r * kConfig.row_terms(kShape);
+    int before = 0;
+#pragma unroll
+    for (int i = 0; i < Lanes::kEach; ++i) {
+      const bool counts = slots.lse[i] > cuda::negative_infinity();
+      const unsigned counting = Lanes::lanes_where(counts, lane);
+      const int place = before + __popc(counting & ((1u << lane % Lanes::kWidth) - 1));
+      if (counts) row_terms[place] = {slots.entry[i], share(slots.lse[i]) * slots.scale[i]};
+      before += __popc(counting);
+    }
+    if (r < kRows)
+      for (int t = before + lane % Lanes::kWidth; t < kShape.topk; t += Lanes::kWidth) row_terms[t] = {-1, 0};
+    if (!exists || lane % Lanes::kWidth != 0) continue;
+    if constexpr (kShape.shared == 1) row_terms[kShape.topk] = {-1, share(slots.shared_lse) * slots.shared_unit};
+    p.lse[static_cast<long long>(row.query_head()) * p.total_q + row.token] =
+        sum == 0 ? cuda::negative_infinity() : shift + cuda::log2_fast(sum) * cuda::kLn2;
   }
 }
 
@@ -143,6 +188,7 @@ FSA_DEVICE void merge_columns(const Params& p, const Term* terms, int in_group, 
   for (int i = 0; i < kColumns; ++i) sum[i] = 0;
 #pragma unroll 1
   for (int first = 0; first < kShape.topk; first += kLoads) {
+    if (terms[first].entry < 0) break;  // and none after it
     Piece<kConfig.partial, kColumns> pieces[kLoads];
     float weights[kLoads];
 #pragma unroll
@@ -198,12 +244,27 @@ FSA_DEVICE void add_branches(const Params& p, int token, int head, int column, f
   for (int i = 0; i < 8; ++i) sum[i] = gates.sum(cmp[i], sum[i], win[i]);
 }
 
+/// A lane's columns of a row's shared partial. Asked for before the others: the trip to memory is then theirs, too.
+template <Shape kShape, int kColumns>
+struct SharedPiece {
+  uint4 words[kColumns / 8];
+  float weight;
+
+  FSA_DEVICE void load(const Params& p, const Row<kShape>& row, const Term& term, int piece) {
+    weight = term.weight;
+    const long long first = row.token * p.shared_stride.token + row.query_head() * p.shared_stride.head + piece * 8;
+#pragma unroll
+    for (int i = 0; i < kColumns / 8; ++i) {
+      words[i] = make_uint4(0, 0, 0, 0);
+      if (weight != 0) words[i] = cuda::load16_streaming(static_cast<const unsigned short*>(p.shared_o) + first + i * 32);
+    }
+  }
+  FSA_DEVICE void add_to(float (&sum)[8], int group) const { cuda::multiply_add8<true>(sum, words[group], weight); }
+};
+
 /// Stores eight merged columns of a row.
 template <Shape kShape>
-FSA_DEVICE void store_columns(const Params& p, const Row<kShape>& row, int column, const float* merged) {
-  float sum[8];
-#pragma unroll
-  for (int i = 0; i < 8; ++i) sum[i] = merged[i];
+FSA_DEVICE void store_columns(const Params& p, const Row<kShape>& row, int column, float (&sum)[8]) {
   if constexpr (kShape.gated == 1) add_branches<kShape>(p, row.token, row.query_head(), column, sum);
   cuda::store8<kShape.output>(p.o, row.token * p.o_stride.token + row.query_head() * p.o_stride.head + column, sum);
 }
@@ -212,28 +273,34 @@ FSA_DEVICE void store_columns(const Params& p, const Row<kShape>& row, int colum
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void run(const Params& p) {
   constexpr int kColumns = kConfig.lane_columns(kShape.head_dim_v), kPieces = kShape.head_dim_v / kColumns;
-  constexpr int kRows = kConfig.rows(kShape), kTerms = kRows * kShape.topk;
-  extern __shared__ __align__(16) unsigned char smem[];  // [warps][kTerms] terms, then as many LSEs
+  constexpr int kRows = kConfig.rows(kShape), kTerms = kRows * kConfig.row_terms(kShape);
+  extern __shared__ __align__(16) unsigned char smem[];  // [warps][kTerms] terms
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  const Terms out{reinterpret_cast<Term*>(smem) + warp * kTerms,
-                  reinterpret_cast<float*>(smem + kConfig.warps * kTerms * sizeof(Term)) + warp * kTerms};
+  Term* const terms_of_warp = reinterpret_cast<Term*>(smem) + warp * kTerms;
   const long long rows = static_cast<long long>(p.heads_kv) * p.total_q * kShape.group;
   const long long first_row = (static_cast<long long>(blockIdx.x) * kConfig.warps + warp) * kRows;
   if (first_row >= rows) return;
 
-  load_terms<kShape, kRows>(p, out, first_row, rows, lane);
-  __syncwarp();
-  weigh_terms<kShape, kConfig>(p, out, first_row, rows, lane);
+  find_terms<kShape, kConfig>(p, terms_of_warp, first_row, rows, lane);
   __syncwarp();
 #pragma unroll 1
   for (int i = lane; i < kRows * kPieces; i += 32) {
     const int r = i / kPieces, piece = i % kPieces;
     if (first_row + r >= rows) break;
     const Row<kShape> row(p, first_row + r);
-    float sum[kColumns];
-    merge_columns<kShape, kConfig>(p, out.terms + r * kShape.topk, row.in_group, piece, sum);
+    const Term* const terms = terms_of_warp + r * kConfig.row_terms(kShape);
+    SharedPiece<kShape, kColumns> shared;
+    if constexpr (kShape.shared == 1) shared.load(p, row, terms[kShape.topk], piece);
+    float merged[kColumns];
+    merge_columns<kShape, kConfig>(p, terms, row.in_group, piece, merged);
 #pragma unroll
-    for (int group = 0; group < kColumns / 8; ++group) store_columns<kShape>(p, row, group * 32 + piece * 8, sum + group * 8);
+    for (int group = 0; group < kColumns / 8; ++group) {
+      float sum[8];
+#pragma unroll
+      for (int i = 0; i < 8; ++i) sum[i] = merged[group * 8 + i];
+      if constexpr (kShape.shared == 1) shared.add_to(sum, group);
+      store_columns<kShape>(p, row, group * 32 + piece * 8, sum);
+    }
   }
 }
 

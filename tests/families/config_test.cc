@@ -22,8 +22,7 @@ class SelectedAttentionConfig : public testing::TestWithParam<Parameters> {};
 TEST_P(SelectedAttentionConfig, MatchesTheOracle) {
   FSA_LAB_OR_SKIP(lab);
   const auto& [description, variant, pick] = GetParam();
-  if (description.problem.element == Element::kF32 && backend_under_test() == Backend::kCuda)
-    GTEST_SKIP() << "float32 has kernels on the CPU alone";
+  if (const std::string reason = reason_to_skip(description.problem, variant, lab.target()); !reason.empty()) GTEST_SKIP() << reason;
   const auto choice = pick_configs(prepare(description)->inputs.problem, variant, pick.pick, pick.seed, lab.target());
   ASSERT_TRUE(choice) << choice.error().message();
   expect_right(lab, description, *choice);

@@ -35,7 +35,10 @@ struct PreparedCase {
 /// Keeps the latest case: parametrised tests visit one case with all variants before the next.
 std::shared_ptr<const PreparedCase> prepare(const SelectedCase& description);
 
-/// expect_right on a case; skips, saying why, where the element type has no kernel on this backend.
+/// Why the backend has no kernels for a variant and a problem; empty where it has.
+std::string reason_to_skip(const SelectedProblem& problem, const std::string& variant, const Target& target);
+
+/// expect_right on a case; skips where there is a reason_to_skip().
 void expect_right(Lab& lab, const SelectedCase& description, const Choice& choice);
 
 }  // namespace fsa::test

@@ -16,6 +16,7 @@ TEST_P(GoldenFile, IsReproduced) {
   const auto& [file, variant] = GetParam();
   const auto golden = Golden::load(file);
   ASSERT_TRUE(golden) << golden.error().message();
+  if (const std::string reason = reason_to_skip(golden->problem(), variant, lab.target()); !reason.empty()) GTEST_SKIP() << reason;
   expect_right(lab, golden->problem(), golden->operands(), {.variant = variant}, Layout::kPacked, golden->expected());
 }
 

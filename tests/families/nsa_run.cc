@@ -35,7 +35,10 @@ std::string reason_to_skip(const Json& problem, const std::string& variant, cons
   const Operator& op = native_sparse_attention_operator();
   if (target.backend == Backend::kCuda && problem.at("element") == "f32") return "float32 has kernels on the CPU alone";
   const auto legal = op.check_variant(problem, **find_variant(op, target.backend, variant));
-  return legal ? std::string() : legal.error().message();
+  if (!legal) return legal.error().message();
+  if (!variant.starts_with("hybrid")) return {};
+  const auto steps = make_chain(op, problem, {.variant = variant}, target);
+  return steps || steps.error().kind != ErrorKind::kUnsupported ? std::string() : steps.error().message();
 }
 
 Result<OracleVerdict> judge(const NsaInputs& inputs) {

@@ -49,7 +49,7 @@ struct Share {
 std::vector<Specialization> specializations(const Target& target, Share share) {
   std::map<Digest, Specialization> list;
   for (const Family& family : all_families()) {
-    if (!family.cuda) continue;
+    if (!family.cuda || !test::runs_on(family.name, target)) continue;
     const std::vector<Json> all = test::family_problems(family.name, Backend::kCuda).compiled;
     for (std::size_t i = share.first; i < all.size(); i += share.step) {
       const Json& problem = all[i];
@@ -126,7 +126,7 @@ class DefaultKernels : public Kernels {};
 TEST_P(DefaultKernels, CompileWhileAUserWaits) {
   const Target target = Target::parse(GetParam().target).value();
   for (const Family& family : all_families()) {
-    if (!family.cuda) continue;
+    if (!family.cuda || !test::runs_on(family.name, target)) continue;
     const Json problem = test::family_problems(family.name, Backend::kCuda).compiled.front();
     const Specialization s = family.cuda->specialize(problem, family.cuda->default_config(problem, target), target);
     std::vector<double> seconds;

@@ -14,11 +14,16 @@ Json problem(int group = 4) {
 
 Target target(std::string_view name) { return Target::parse(name).value(); }
 
-TEST(Operator, EveryVariantChainsOnEveryTarget) {
+TEST(Operator, EveryVariantChainsOnEveryTargetThatItIsFor) {
   const Operator& op = selected_attention_operator();
   for (const std::string& name : Target::known())
     for (const ChainVariant& variant : op.variants(target(name).backend)) {
       const auto steps = make_chain(op, problem(), {.variant = variant.name}, target(name));
+      if (variant.name == "hybrid" && name != "sm_90a") {
+        ASSERT_FALSE(steps.ok()) << name;
+        EXPECT_EQ(steps.error().kind, ErrorKind::kUnsupported);
+        continue;
+      }
       ASSERT_TRUE(steps.ok()) << name << " " << variant.name << ": " << steps.error().message();
       EXPECT_EQ(steps->size(), variant.stages.size());
     }

@@ -31,7 +31,8 @@ std::vector<Point> all_points() {
       const Kernel* kernel = family.kernel(backend);
       if (!kernel) continue;
       for (const Json& problem : test::family_problems(family.name, backend).planned)
-        for (const Target& target : targets(backend)) points.push_back({kernel, problem, target});
+        for (const Target& target : targets(backend))
+          if (test::runs_on(family.name, target)) points.push_back({kernel, problem, target});
     }
   return points;
 }

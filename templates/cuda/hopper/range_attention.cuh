@@ -41,9 +41,17 @@ struct RangeTile {
   SegmentCount all;
 };
 
+/// The queries that see what a stage holds, a bit each of every unit's; nothing where ranges alone say it.
+template <class T, bool = T::kMembers>
+struct StepMembers {};
+template <class T>
+struct StepMembers<T, true> {
+  uint2 members[T::kStages][T::kConsumers];
+};
+
 /// What the warps of a thread block tell each other, in shared memory.
 template <class T>
-struct RangeTables {
+struct RangeTables : StepMembers<T> {
   // Barriers:
   unsigned long long q_full, q_empty, walk_full[2], walk_empty[2];
   unsigned long long k_full[T::kStages], k_empty[T::kStages], v_full[T::kStages], v_empty[T::kStages];
@@ -96,10 +104,10 @@ template <class T>
 struct TileList {
   int heads, tiles;
 
-  FSA_DEVICE explicit TileList(const RangeParams& p) : heads(p.heads_kv), tiles(ceil_div(p.total_q * T::kGroup, T::kRows)) {}
+  FSA_DEVICE explicit TileList(const RangeParams& p) : heads(p.heads_kv), tiles(ceil_div(p.total_q * T::kGroup, T::kConsumers * T::kUnitRows)) {}
   FSA_DEVICE bool has(int i) const { return i < T::kTiles && item(i) < heads * tiles; }
   FSA_DEVICE int head(int i) const { return item(i) % heads; }
-  FSA_DEVICE int first_row(int i) const { return (tiles - 1 - item(i) / heads) * T::kRows; }
+  FSA_DEVICE int first_row(int i) const { return (tiles - 1 - item(i) / heads) * T::kConsumers * T::kUnitRows; }
 
  private:
   FSA_DEVICE static int item(int i) { return blockIdx.x * T::kTiles + i; }
@@ -192,17 +200,23 @@ class RangeFeeder {
     }
   }
 
- private:
+ protected:
   FSA_DEVICE void copy(int head, int first, const KeyRange& segment) {
     const long long tile = tile_index<T>(p_, head, first);
-    const Mbarrier k_full = barrier(tables_.k_full[at_.stage]), v_full = barrier(tables_.v_full[at_.stage]);
     const TileField field{__ldg(p_.v_fields + tile)};
-    const RangeStep step = RangeStep::of<T>(first, segment, field.exponent());
+    copy(tile, field, RangeStep::of<T>(first, segment, field.exponent()), [](int) {});
+  }
+
+  /// Fills the next stage; announce(stage) says what else consumers are to know of it.
+  template <class Announce>
+  FSA_DEVICE void copy(long long tile, const TileField& field, const RangeStep& step, Announce announce) {
+    const Mbarrier k_full = barrier(tables_.k_full[at_.stage]), v_full = barrier(tables_.v_full[at_.stage]);
     const unsigned char* const v = p_.v_tiles + tile * T::kVBytes;
     const bool whole = field.is_finite() || !step.template is_partial<T>();
     if (lane_ == 0) {
       barrier(tables_.k_empty[at_.stage]).wait(at_.parity ^ 1);
       tables_.steps[at_.stage] = step;
+      announce(at_.stage);
       k_full.arrive_expecting(T::kKBytes);
       copy_bulk(memory_.k(at_.stage), p_.k_tiles + tile * T::kKBytes, T::kKBytes, k_full);
       barrier(tables_.v_empty[at_.stage]).wait(at_.parity ^ 1);
@@ -261,8 +275,8 @@ class RangeConsumer {
       barrier(tables_.q_full).wait(i & 1);
       fence_async_proxy();
       attend(tables_.tiles[i & 1]);
-      const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
-      store_outputs<T, T::kOutput>(p_, state_, list.head(i), list.first_row(i) + in_tile, lane_);
+      const int unit = list.first_row(i) + group_ * T::kUnitRows, end = min(unit + T::kUnitRows, p_.total_q * T::kGroup);
+      store_outputs<T, T::kOutput>(p_, state_, list.head(i), unit + warp_ * 16 + lane_ / 4, end, lane_);
     }
     if (group_ == 0) take_turn();  // the last that was passed on
   }
@@ -272,8 +286,10 @@ class RangeConsumer {
     const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
     rows_[0] = tile.rows[in_tile];
     rows_[1] = tile.rows[in_tile + 8];
-    const WarpBounds a = tile.bounds[2 * group_], b = tile.bounds[2 * group_ + 1];
-    bounds_ = {min(a.begin, b.begin), max(a.end, b.end), max(a.all_begin, b.all_begin), min(a.all_end, b.all_end)};
+    if constexpr (!T::kMembers) {
+      const WarpBounds a = tile.bounds[2 * group_], b = tile.bounds[2 * group_ + 1];
+      bounds_ = {min(a.begin, b.begin), max(a.end, b.end), max(a.all_begin, b.all_begin), min(a.all_end, b.all_end)};
+    }
     int left = __reduce_max_sync(~0u, tile.all.steps);
     if constexpr (T::kHoldsQueries) {
       hold_queries();
@@ -355,7 +371,21 @@ class RangeConsumer {
     RangeStep mine{};
     if (lane_ == 0) mine = tables_.steps[k_.stage];  // by the lane that gives the stage back
     step_ = {__shfl_sync(~0u, mine.first, 0), __shfl_sync(~0u, mine.packed, 0)};
+    if constexpr (T::kMembers) return find_members();
     return __any_sync(~0u, bounds_.meets(step_.first + step_.begin(), step_.first + step_.end()));
+  }
+
+  /// Whether any query of the warpgroup's is a member of the step, and whether the lane's own two are.
+  FSA_DEVICE bool find_members() {
+    uint2 members{};
+    if (lane_ == 0) members = tables_.members[k_.stage][group_];
+    members = {__shfl_sync(~0u, members.x, 0), __shfl_sync(~0u, members.y, 0)};
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int query = (warp_ * 16 + lane_ / 4 + 8 * half) / T::kGroup;
+      member_[half] = (query < 32 ? members.x >> query : members.y >> (query - 32)) & 1;
+    }
+    return __any_sync(~0u, (members.x | members.y) != 0);
   }
 
   FSA_DEVICE void skip() {
@@ -419,11 +449,36 @@ class RangeConsumer {
     k_.advance();
     field_ = step_.field();
     const int begin = step_.first + step_.begin(), end = step_.first + step_.end();
-    if (__any_sync(~0u, end - begin < T::kKeys || !bounds_.all_see(begin, end))) hide_unseen(begin, end);
+    if (__any_sync(~0u, end - begin < T::kKeys || !all_see(begin, end))) hide_unseen(begin, end);
+    float references[2];
+    if constexpr (T::kMembers) hide_strangers(references);
     float top[1][2];
     moves_ = __any_sync(~0u, find_highest<T>(s_, state_, scale_log2_, top));
     if (moves_) state_.raise(top, decay_);
     exponentiate<T>(s_, state_, scale_log2_);
+    if constexpr (T::kMembers)
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        if (!member_[half]) state_.reference[0][half] = references[half];
+  }
+
+  /// Rows that are no members of the step get a reference for the while that makes zeros of their exponentials and no logit exceeds.
+  FSA_DEVICE void hide_strangers(float (&references)[2]) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      references[half] = state_.reference[0][half];
+      if (!member_[half]) state_.reference[0][half] = 3e38f;
+    }
+  }
+
+  /// Whether the warpgroup's rows, or the lane's own members where steps have some, see all of [begin, end).
+  FSA_DEVICE bool all_see(int begin, int end) const {
+    if constexpr (!T::kMembers) return bounds_.all_see(begin, end);
+    bool all = true;
+#pragma unroll
+    for (int half = 0; half < 2; ++half)
+      all = all && (!member_[half] || (begin >= rows_[half].begin && end <= rows_[half].begin + rows_[half].count));
+    return all;
   }
 
   /// Minus infinity for the keys that a row does not see, and those that the step does not have.
@@ -462,6 +517,7 @@ class RangeConsumer {
   RowRange rows_[2];
   WarpBounds bounds_;
   RangeStep step_;
+  bool member_[2];  // where steps have members: whether the lane's rows are
   int field_, coarsest_;  // of V's scales: of the step whose probabilities wait, the least of the tile
   RingPlace<T::kStages> k_, v_;
   unsigned q_[T::kHoldsQueries ? T::kDepth / 16 : 1][4];

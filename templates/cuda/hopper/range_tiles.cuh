@@ -65,15 +65,11 @@ FSA_DEVICE KeyRange used_rows(const RangeParams& p) {
   return {begin, min(max(__ldg(p.cu_rows + p.num_seqs), begin), p.total_rows)};
 }
 
-/// Grid: Hkv * ceil(rows of K / keys).
-template <RangeShape kShape, RangeConfig kConfig>
-FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
-  using T = RangePlan<kShape, kConfig>;
-  const int tiles = ceil_div(p.total_rows, T::kKeys), head = blockIdx.x / tiles, first_row = blockIdx.x % tiles * T::kKeys;
-  const long long tile = blockIdx.x;
+/// Lays out the rows of K and V from `first_row` on as tile number `tile` of all; those that are not in use are zeros.
+template <class T>
+FSA_DEVICE void lay_out_tile(const RangeParams& p, int head, long long tile, int first_row, const KeyRange& used) {
   TilePieces<T, typename T::KTile, T::kD> k;
   TilePieces<T, typename T::VTile, T::kDv> v;
-  const KeyRange used = used_rows(p);
   k.load(p.k, p.k_stride, head, first_row, used);
   v.load(p.v, p.v_stride, head, first_row, used);
   k.store(p.k_tiles + tile * T::kKBytes);
@@ -92,6 +88,14 @@ FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
   }
   if (threadIdx.x == 0) p.v_fields[tile] = TileField::of(scale.field, finite).word;
   v.store(p.v_tiles + tile * T::kVBytes);
+}
+
+/// Grid: Hkv * ceil(rows of K / keys).
+template <RangeShape kShape, RangeConfig kConfig>
+FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
+  using T = RangePlan<kShape, kConfig>;
+  const int tiles = ceil_div(p.total_rows, T::kKeys), head = blockIdx.x / tiles, first_row = blockIdx.x % tiles * T::kKeys;
+  lay_out_tile<T>(p, head, blockIdx.x, first_row, used_rows(p));
 }
 
 }  // namespace fsa::cuda::hopper

@@ -105,6 +105,23 @@ FamilyProblems partial_reduce_problems(Backend backend) {
       problems.compiled.push_back(scaled);
       problems.planned.push_back(scaled);
     }
+  if (backend == Backend::kCuda)
+    for (const std::size_t i : {0, 3}) {
+      Json shared = problems.planned[i];
+      shared["shared"] = 1;
+      problems.compiled.push_back(shared);
+      problems.planned.push_back(gated(shared, "f32"));
+    }
+  return problems;
+}
+
+FamilyProblems shared_attention_problems(Backend backend) {
+  // One warpgroup kernel for all: models' shapes, the most registers, odd groups and dims, the smallest blocks.
+  const std::vector<Json> all = selected_problems(backend).compiled;
+  FamilyProblems problems{.compiled = {all[0], all[3], all[5], all[8], all[10]}, .planned = {all[0], all[8], all[11]}};
+  Json empty = all[0];
+  empty["num_seqs"] = empty["total_q"] = empty["total_k"] = 0;
+  problems.planned.push_back(empty);
   return problems;
 }
 

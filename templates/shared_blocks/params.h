@@ -1,0 +1,22 @@
+#pragma once
+// Owns the parameters of the shared_blocks kernel. Clean for host and NVRTC.
+#include "selected_shape.h"
+
+namespace fsa::shared_blocks {
+
+using Shape = SelectedShape;
+
+// Names as in block_index/params.h; X = ceil(Tq / tile_tokens(g)) tiles of queries per kv head.
+struct Params {
+  const int* block_indices;  // [Hkv, Tq, T]
+  const int* cu_q;           // [B+1]
+  const int* cu_k;           // [B+1]
+  int* rest_indices;         // [Hkv, Tq, T]: block_indices without the slots that steps stand for, which are -1
+  int* shared_steps;         // [Hkv, X, tile_tokens(g) * T] steps of each tile, ascending in cell
+  int* shared_count;         // [Hkv, X] steps in use
+  int total_q, num_seqs, heads_kv;
+  int cells;  // C
+  int tiles;  // X
+};
+
+}  // namespace fsa::shared_blocks
