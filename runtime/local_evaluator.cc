@@ -85,7 +85,7 @@ Result<LocalEvaluator::Plan> LocalEvaluator::plan(const tuner::Candidate& candid
 
 Result<void> LocalEvaluator::reserve(std::size_t bytes) {
   if (!inputs_) {
-    FSA_ASSIGN_OR_RETURN(inputs_, TuningInputs::create(*engine_->device(), op_, problem_, {.seed = seed_}));
+    FSA_ASSIGN_OR_RETURN(inputs_, TuningInputs::create(*engine_->device(), op_, problem_, pattern_));
   }
   if (workspace_ && workspace_->size() >= bytes) return {};
   workspace_.reset();

@@ -13,10 +13,10 @@ namespace fsa {
 
 class LocalEvaluator final : public tuner::Evaluator {
  public:
-  /// `problem` is one of Operator::from_public(). Inputs are generated from `seed` when a candidate first runs, so that a
+  /// `problem` is one of Operator::from_public(). Inputs are generated as `pattern` has them when a candidate first runs, so that a
   /// process that only compiles takes no device memory.
-  LocalEvaluator(std::shared_ptr<const Engine::Impl> engine, const Operator& op, Json problem, std::uint64_t seed)
-      : engine_(std::move(engine)), op_(op), problem_(std::move(problem)), seed_(seed) {}
+  LocalEvaluator(std::shared_ptr<const Engine::Impl> engine, const Operator& op, Json problem, const reference::InputPattern& pattern)
+      : engine_(std::move(engine)), op_(op), problem_(std::move(problem)), pattern_(pattern) {}
 
   std::vector<Result<CompileReport>> prepare(std::span<const tuner::Candidate> candidates, const OnPrepared& on_prepared, std::stop_token stop) override;
   std::vector<tuner::Samples> measure(std::span<const tuner::Candidate> candidates, const tuner::MeasureOptions& options, std::stop_token stop) override;
@@ -42,7 +42,7 @@ class LocalEvaluator final : public tuner::Evaluator {
   std::shared_ptr<const Engine::Impl> engine_;
   const Operator& op_;
   Json problem_;
-  std::uint64_t seed_;
+  reference::InputPattern pattern_;
   std::unique_ptr<TuningInputs> inputs_;
   std::unique_ptr<Buffer> workspace_;
 };

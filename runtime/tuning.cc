@@ -25,8 +25,13 @@ struct Evaluation {
   tuner::Evaluator& top() { return logged ? *logged : *base; }
 };
 
-TuningSession session_of(const Engine::Impl& engine, const Operator& op, const Json& problem, std::uint64_t seed) {
-  TuningSession session{.device = engine.device_name(), .options = engine.options(), .op = std::string(op.name()), .problem = problem, .seed = seed};
+TuningSession session_of(const Engine::Impl& engine, const Operator& op, const Json& problem, const TuneOptions& options) {
+  TuningSession session{.device = engine.device_name(),
+                        .options = engine.options(),
+                        .op = std::string(op.name()),
+                        .problem = problem,
+                        .seed = options.search.seed,
+                        .overlap = options.overlap};
   session.options.log = {};
   return session;
 }
@@ -34,16 +39,18 @@ TuningSession session_of(const Engine::Impl& engine, const Operator& op, const J
 Result<Evaluation> make_evaluation(const std::shared_ptr<const Engine::Impl>& engine, const Operator& op, const TuningKey& key, const Json& problem, const TuneOptions& options) {
   Evaluation e;
   if (options.worker_command.empty()) {
-    e.base = std::make_unique<LocalEvaluator>(engine, op, problem, options.search.seed);
+    const reference::InputPattern pattern{.seed = options.search.seed, .overlap = options.overlap};
+    e.base = std::make_unique<LocalEvaluator>(engine, op, problem, pattern);
   } else {
     const int workers = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     e.pool = std::make_unique<tuner::WorkerPool>(tuner::WorkerPoolOptions{
-        .argv = options.worker_command, .session = session_of(*engine, op, problem, options.search.seed).to_json(), .workers = workers});
+        .argv = options.worker_command, .session = session_of(*engine, op, problem, options).to_json(), .workers = workers});
     e.base = std::make_unique<tuner::RemoteEvaluator>(
         *e.pool, tuner::RemoteLimits{.compile_seconds = options.candidate_seconds, .measure_seconds = options.candidate_seconds, .verify_seconds = options.candidate_seconds});
   }
   if (options.log_path.empty()) return e;
-  const Json identity{{"key", key.canonical()}, {"seed", options.search.seed}};
+  Json identity{{"key", key.canonical()}, {"seed", options.search.seed}};
+  if (options.overlap > 0) identity["overlap"] = options.overlap;
   FSA_ASSIGN_OR_RETURN(tuner::TuningLog log, tuner::TuningLog::open(options.log_path, identity));
   e.log.emplace(std::move(log));
   return e;

@@ -15,6 +15,8 @@ namespace fsa {
 
 struct TuneOptions {
   tuner::SearchOptions search;
+  /// Chance that a token of the inputs selects a block of the token before again. The winner is kept for the problem, whatever the inputs.
+  double overlap = 0;
   /// Candidates compile and run in worker processes made from this command line, which must call run_tuning_worker().
   /// Empty: in this process, where a crashing candidate takes the host along.
   std::vector<std::string> worker_command;

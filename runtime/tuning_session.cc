@@ -7,6 +7,7 @@ Json TuningSession::to_json() const {
           {"op", op},
           {"problem", problem},
           {"seed", seed},
+          {"overlap", overlap},
           {"cache_dir", options.cache_dir},
           {"template_dir", options.template_dir},
           {"pack", options.pack},
@@ -28,7 +29,8 @@ Result<TuningSession> TuningSession::from_json(const Json& json) {
                                      .allow_compile = json.at("allow_compile").get<bool>()},
                          .op = json.at("op").get<std::string>(),
                          .problem = json.at("problem"),
-                         .seed = json.at("seed").get<std::uint64_t>()};
+                         .seed = json.at("seed").get<std::uint64_t>(),
+                         .overlap = json.at("overlap").get<double>()};
   } catch (const Json::exception& e) {
     return make_error(ErrorKind::kCorrupt, {.given = std::string("a tuning session cannot be read: ") + e.what()});
   }

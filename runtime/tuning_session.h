@@ -13,7 +13,8 @@ struct TuningSession {
   EngineOptions options;  ///< without the log handler
   std::string op;         ///< Operator::name()
   Json problem;           ///< as Operator::from_public() gives it
-  std::uint64_t seed = 1; ///< of the inputs
+  std::uint64_t seed = 1;  ///< of the inputs
+  double overlap = 0;      ///< of their selections, as in reference::InputPattern
 
   Json to_json() const;
   static Result<TuningSession> from_json(const Json& json);

@@ -14,7 +14,8 @@ Result<std::unique_ptr<tuner::Evaluator>> make_evaluator(const Json& session) {
   FSA_ASSIGN_OR_RETURN(const TuningSession decoded, TuningSession::from_json(session));
   FSA_ASSIGN_OR_RETURN(const Engine engine, Engine::create(decoded.device, decoded.options));
   FSA_ASSIGN_OR_RETURN(const Operator* op, find_operator(decoded.op));
-  return std::unique_ptr<tuner::Evaluator>(std::make_unique<LocalEvaluator>(engine.impl(), *op, decoded.problem, decoded.seed));
+  const reference::InputPattern pattern{.seed = decoded.seed, .overlap = decoded.overlap};
+  return std::unique_ptr<tuner::Evaluator>(std::make_unique<LocalEvaluator>(engine.impl(), *op, decoded.problem, pattern));
 }
 
 }  // namespace

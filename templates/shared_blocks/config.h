@@ -7,8 +7,10 @@ namespace fsa::shared_blocks {
 
 struct Config {
   int warps = 4;        ///< per thread block, which takes one tile
-  int min_queries = 6;  ///< queries of a unit that must share a block for it to attend that densely; 1: all blocks are dense
+  int min_queries = 9;  ///< queries of a tile that must share a block for them to attend it densely; 1: all blocks are dense
 
+  /// Of a unit, or these stay out: the block comes to the tile once, but each unit multiplies for itself.
+  FSA_HOST_DEVICE constexpr int min_unit_queries() const { return min_queries < 4 ? 1 : min_queries / 4; }
   FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps; }
   FSA_HOST_DEVICE constexpr int min_blocks() const { return 1; }
   /// Slots of block_indices that a tile has.

@@ -27,21 +27,20 @@ const FieldTable<Config>& Cuda::config_fields() {
 
 Config Cuda::default_config(const Problem& p, const Target&) {
   // Where as many rows share a block, bringing it to them costs what writing and reading their partial outputs does.
-  constexpr int kBreakEvenRows = 32;
-  return {.warps = 4, .min_queries = std::min(ceil_div(kBreakEvenRows, p.group), unit_tokens(p.group))};
+  constexpr int kBreakEvenRows = 36;
+  return {.warps = 4, .min_queries = std::min(ceil_div(kBreakEvenRows, p.group), tile_tokens(p.group))};
 }
 
 std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& target) {
-  const int most = unit_tokens(p.group), chosen = default_config(p, target).min_queries;
   std::vector<std::int64_t> queries;
-  for (const int rows : {1, 16, 32, 48}) queries.push_back(std::clamp(ceil_div(rows, p.group), 1, most));
-  return {{config_fields()[0], {4, 8}}, {config_fields()[1], cuda::values_with(queries, chosen)}};
+  for (const int rows : {1, 24, 48, 96}) queries.push_back(std::clamp(ceil_div(rows, p.group), 1, tile_tokens(p.group)));
+  return {{config_fields()[0], {4, 8}}, {config_fields()[1], cuda::values_with(queries, default_config(p, target).min_queries)}};
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target&) {
   if (c.warps < 1 || c.warps > 16) return fmt::format("warps is {}, not 1 to 16", c.warps);
-  if (c.min_queries < 1 || c.min_queries > unit_tokens(p.group))
-    return fmt::format("min_queries is {}, not 1 to the {} queries of a unit", c.min_queries, unit_tokens(p.group));
+  if (c.min_queries < 1 || c.min_queries > tile_tokens(p.group))
+    return fmt::format("min_queries is {}, not 1 to the {} queries of a tile", c.min_queries, tile_tokens(p.group));
   return {};
 }
 

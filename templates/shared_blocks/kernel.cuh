@@ -39,18 +39,22 @@ class BlockTable {
   }
   FSA_DEVICE int cell(int place) const { return cells_[place]; }
   FSA_DEVICE unsigned members(int place, int word) const { return members_[word * kPlaces + place]; }
-  /// Leaves the members of those units alone that are `min_queries` at least; whether there are any.
-  FSA_DEVICE bool keep(int place, int min_queries) const {
-    bool any = false;
+  /// Leaves the members of a block that is shared by kConfig.min_queries at least, those of each unit where they are enough; whether
+  /// any are left.
+  template <Config kConfig>
+  FSA_DEVICE bool keep(int place) const {
+    int queries[kUnits], all = 0;
 #pragma unroll
     for (int unit = 0; unit < kUnits; ++unit) {
-      const int queries = __popc(members(place, 2 * unit)) + __popc(members(place, 2 * unit + 1));
-      if (queries >= min_queries)
-        any = true;
-      else
-        members_[2 * unit * kPlaces + place] = members_[(2 * unit + 1) * kPlaces + place] = 0;
+      queries[unit] = __popc(members(place, 2 * unit)) + __popc(members(place, 2 * unit + 1));
+      if (queries[unit] < kConfig.min_unit_queries()) queries[unit] = 0;
+      all += queries[unit];
     }
-    return any;
+#pragma unroll
+    for (int unit = 0; unit < kUnits; ++unit)
+      if (all < kConfig.min_queries || queries[unit] == 0)
+        members_[2 * unit * kPlaces + place] = members_[(2 * unit + 1) * kPlaces + place] = 0;
+    return all >= kConfig.min_queries;
   }
   /// The last query of the tile among the members of a place that has some.
   FSA_DEVICE int last_member(int place) const {
@@ -126,7 +130,7 @@ FSA_DEVICE void run(const Params& p) {
   });
   __syncthreads();
   for (int place = threadIdx.x; place < table.kPlaces; place += kThreads)
-    if (table.cell(place) >= 0 && table.keep(place, kConfig.min_queries)) kept[atomicAdd(&count, 1)] = place;
+    if (table.cell(place) >= 0 && table.template keep<kConfig>(place)) kept[atomicAdd(&count, 1)] = place;
   __syncthreads();
 
   for_each_slot<kShape, kConfig>(p, blocks, first_token, tokens, [&](int slot, int token, int block, int cell) {

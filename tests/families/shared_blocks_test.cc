@@ -1,6 +1,7 @@
 // shared_blocks alone: which blocks become steps, of whom, and what is left of block_indices.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <map>
 
 #include "templates/families.h"
@@ -45,7 +46,7 @@ SlotPlace place_of(const reference::SelectedOperands& x, std::int64_t token, int
   return {};
 }
 
-SharedBlocks expected_of(const reference::SelectedInputs& inputs, int min_queries) {
+SharedBlocks expected_of(const reference::SelectedInputs& inputs, const shared_blocks::Config& config) {
   const reference::SelectedOperands x = inputs.operands();
   const SelectedProblem& p = inputs.problem;
   const int unit_tokens = shared_blocks::unit_tokens(p.group), tile_tokens = shared_blocks::tile_tokens(p.group);
@@ -68,9 +69,13 @@ SharedBlocks expected_of(const reference::SelectedInputs& inputs, int min_querie
       });
       int count = 0;
       for (auto& [cell, c] : chosen) {
-        int keys = 0;
+        int all = 0, keys = 0;
+        for (std::uint64_t& members : c.members) {
+          if (std::popcount(members) < config.min_unit_queries()) members = 0;
+          all += std::popcount(members);
+        }
         for (int unit = 0; unit < kUnits; ++unit) {
-          if (std::popcount(c.members[unit]) < min_queries) c.members[unit] = 0;
+          if (all < config.min_queries) c.members[unit] = 0;
           if (c.members[unit] != 0) keys = c.last_keys[unit];
         }
         if (keys == 0) continue;
@@ -108,7 +113,7 @@ Result<SharedBlocks> run_kernel(Lab& lab, const ChainStep& step, const reference
   return got;
 }
 
-TEST_P(SharedBlocksTest, AreThoseThatEnoughQueriesOfAUnitChose) {
+TEST_P(SharedBlocksTest, AreThoseThatEnoughQueriesOfATileChose) {
   FSA_LAB_OR_SKIP(lab);
   const Kernel* kernel = find_family("shared_blocks")->kernel(lab.target().backend);
   if (!kernel) GTEST_SKIP() << "shared_blocks has kernels on GPUs alone";
@@ -118,7 +123,7 @@ TEST_P(SharedBlocksTest, AreThoseThatEnoughQueriesOfAUnitChose) {
     SCOPED_TRACE(config.dump());
     const auto got = run_kernel(lab, {kernel, problem, config}, inputs);
     ASSERT_TRUE(got) << got.error().message();
-    const SharedBlocks expected = expected_of(inputs, config.at("min_queries").get<int>());
+    const SharedBlocks expected = expected_of(inputs, {.min_queries = config.at("min_queries").get<int>()});
     EXPECT_EQ(got->count, expected.count);
     EXPECT_EQ(got->steps, expected.steps);
     EXPECT_EQ(got->rest_indices, expected.rest_indices);

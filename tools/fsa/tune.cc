@@ -24,6 +24,7 @@ struct TuneFlags {
   double candidate_seconds = 60;
   std::size_t max_candidates = 400;
   std::uint64_t seed = 1;
+  double overlap = 0;
   std::string log;
   bool no_save = false;
   bool no_isolation = false;
@@ -58,6 +59,7 @@ TuneOptions tune_options(const TuneFlags& flags, const Invocation& invocation, s
   options.search.max_seconds = flags.max_seconds;
   options.search.max_candidates = flags.max_candidates;
   options.search.seed = flags.seed;
+  options.overlap = flags.overlap;
   if (!flags.no_isolation) options.worker_command = {invocation.program, "worker"};
   options.candidate_seconds = flags.candidate_seconds;
   options.log_path = flags.log;
@@ -156,6 +158,10 @@ void add_tune(CLI::App& app, Invocation& invocation) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command->add_option("--seed", flags->seed, "Of inputs and sampling")->capture_default_str();
+  command
+      ->add_option("--overlap", flags->overlap,
+                   "Chance that a token of the inputs selects a block of the token before again (selected); the winner is kept for the shape")
+      ->check(CLI::Range(0.0, 1.0));
   command->add_option("--log", flags->log, "Record every compile and timing in this file (JSON Lines); what it holds is not done again");
   command->add_flag("--no-save", flags->no_save, "Leave the tuning cache as it is");
   command->add_flag("--no-isolation", flags->no_isolation, "Run candidates in this process, for debuggers: one that crashes ends the run");
