@@ -21,6 +21,7 @@ Config Cuda::default_config(const Problem& p, const Target&) {
   Config c;
   c.partial = static_cast<Partial>(p.partial);
   if (c.partial == Partial::kF32) c.loads = 4;
+  if (p.shared) c.blocks = 5;
   // A load is a lane's share of a row, three pieces: fewer warps with more in flight each.
   if (c.partial == Partial::kI12) c.passes = 1, c.loads = 4, c.blocks = 5;
   return c;
@@ -32,7 +33,10 @@ std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target&) {
     const std::vector<std::int64_t> loads = p.shared ? std::vector<std::int64_t>{2, 4} : std::vector<std::int64_t>{2, 3, 4};
     return {{f[0], {4, 8}}, {f[1], {1, 2}}, {f[2], loads}, {f[3], {3, 4, 5, 6}}};
   }
-  return {{f[0], {4, 8}}, {f[1], {1, 2, 4}}, {f[2], {4, 8, 16}}, {f[3], {4, 6, 8}}};
+  return {{f[0], {4, 8}},
+          {f[1], {1, 2, 4}},
+          {f[2], {4, 8, 16}},
+          {f[3], p.shared ? std::vector<std::int64_t>{4, 5} : std::vector<std::int64_t>{4, 6, 8}}};
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
@@ -56,7 +60,7 @@ Resources Cuda::resources(const Problem& p, const Config& c) {
   const int packed = columns + std::max(16 + c.loads * columns * 3 / 8, p.shared ? 60 : 52);
   return {.threads = c.threads(),
           .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(shape(p))),
-          .registers = c.partial == Partial::kI12 ? packed : 24 + columns + c.loads * (piece + 1)};
+          .registers = c.partial == Partial::kI12 ? packed : 24 + columns + c.loads * (piece + 1) + 12 * p.shared};
 }
 
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {

@@ -12,7 +12,7 @@ FSA_HOST_DEVICE constexpr RangeShape range_shape(const SelectedShape& s) {
 
 /// Attention over ranges by two warpgroups, a unit each, whose steps are blocks.
 struct Config {
-  int stages = 3;    ///< K and V buffers
+  int stages = 4;    ///< K and V buffers
   int tiles = 8;     ///< tiles of queries that a thread block attends, one after the other
   int pingpong = 0;  ///< 1: the warpgroups start their products in turns
 

@@ -6,8 +6,8 @@
 namespace fsa::shared_blocks {
 
 struct Config {
-  int warps = 4;        ///< per thread block, which takes one tile
-  int min_queries = 9;  ///< queries of a tile that must share a block for them to attend it densely; 1: all blocks are dense
+  int warps = 4;         ///< per thread block, which takes one tile
+  int min_queries = 11;  ///< queries of a tile that must share a block for them to attend it densely; 1: all blocks are dense
 
   /// Of a unit, or these stay out: the block comes to the tile once, but each unit multiplies for itself.
   FSA_HOST_DEVICE constexpr int min_unit_queries() const { return min_queries < 4 ? 1 : min_queries / 4; }

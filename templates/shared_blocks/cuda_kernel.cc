@@ -27,7 +27,7 @@ const FieldTable<Config>& Cuda::config_fields() {
 
 Config Cuda::default_config(const Problem& p, const Target&) {
   // Where as many rows share a block, bringing it to them costs what writing and reading their partial outputs does.
-  constexpr int kBreakEvenRows = 36;
+  constexpr int kBreakEvenRows = 44;
   return {.warps = 4, .min_queries = std::min(ceil_div(kBreakEvenRows, p.group), tile_tokens(p.group))};
 }
 
