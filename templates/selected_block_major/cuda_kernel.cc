@@ -122,7 +122,7 @@ std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& targ
   std::vector<Tunable<Config>> list{{f[0], cuda::values_with({4, 8}, c.warps)},
                                     {f[1], {1, 2}},
                                     {f[2], {1, 2}},
-                                    {f[3], {1, 2, 3, 4}},
+                                    {f[3], {1, 2, 3, 4, 5, 6}},
                                     {f[4], {c.v_splits}},
                                     {f[5], cuda::values_with({std::max(64, c.item_tokens / 32 * 16)}, c.item_tokens)}};
   if (c.mma == Mma::kWarp) return list;
