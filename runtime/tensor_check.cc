@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kRowAlignment = 16;  // kernels move rows in 16-byte pieces
 constexpr std::size_t kWorkspaceAlignment = 256;
+constexpr std::int64_t kLargestSpan = std::int64_t{64} << 30;  // bytes: kernels number its 16-byte pieces in 32 bits
 
 Error bad_tensor(std::string_view name, std::string given, std::string supported, std::string remedy = {}) {
   return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("{} {}", name, given), .supported = std::move(supported), .remedy = std::move(remedy)});
@@ -22,6 +23,17 @@ bool same_shape(const TensorSpec& spec, const TensorView& t) {
   for (int i = 0; i < t.rank; ++i)
     if (t.shape[i] != spec.shape[i]) return false;
   return true;
+}
+
+/// Rows and heads of a tensor lie within kLargestSpan.
+Result<void> check_span(const TensorSpec& spec, const TensorView& t) {
+  double elements = 0;  // not an integer: strides may be anything
+  for (int i : {0, 1})
+    if (t.shape[i] > 1) elements += static_cast<double>(t.shape[i] - 1) * static_cast<double>(t.stride[i]);
+  const double bytes = elements * static_cast<double>(size_of(t.dtype));
+  if (bytes < static_cast<double>(kLargestSpan)) return {};
+  return bad_tensor(spec.name, fmt::format("spans {:.1f} GiB from its first row to its last", bytes / (1 << 30)),
+                    fmt::format("tensors of up to {} GiB", kLargestSpan >> 30), "copy it to a contiguous tensor, or pass fewer sequences at a time");
 }
 
 Result<void> check_strides(const TensorSpec& spec, const TensorView& t) {
@@ -39,7 +51,7 @@ Result<void> check_strides(const TensorSpec& spec, const TensorView& t) {
     if (t.shape[i] > 1 && (t.stride[i] < 0 || t.stride[i] * size_of(t.dtype) % kRowAlignment))
       return bad_tensor(spec.name, fmt::format("has a stride of {} elements in dimension {}", t.stride[i], i),
                         fmt::format("non-negative multiples of {} elements", kRowAlignment / size_of(t.dtype)), "copy it to a contiguous tensor");
-  return {};
+  return check_span(spec, t);
 }
 
 Result<void> check_address(const TensorSpec& spec, const TensorView& t) {

@@ -50,30 +50,42 @@ struct Segment {
   }
 };
 
-/// Calls visit(slot, token, cell) for the slots of the queries [begin, end) of a kv head, this thread's among them; cell is -1 for
-/// no block. Tokens ascend.
+/// Slots of one query that a thread takes at a time.
+template <Shape kShape>
+constexpr int kSlots = kShape.topk % 4 == 0 ? 4 : kShape.topk % 2 == 0 ? 2 : 1;
+
+/// Calls visit(slot, token, cells) for the slots of the queries [begin, end) of a kv head, kSlots neighbours at a time, this thread's
+/// among them; a cell is -1 for no block. Tokens ascend.
 template <Shape kShape, Config kConfig, class Visit>
 FSA_DEVICE void for_each_slot(const Params& p, int head, int begin, int end, cuda::CellFinder<kShape.block_size, Params>& finder, Visit visit) {
-  constexpr int kStride = kConfig.threads();
+  constexpr int kCount = kSlots<kShape>, kStride = kConfig.threads() * kCount;
   const int* const blocks = p.block_indices + static_cast<long long>(head) * p.total_q * kShape.topk;
-  const int first = begin * kShape.topk + static_cast<int>(threadIdx.x), last = end * kShape.topk;
-  const auto load = [&](int slot) { return slot < last ? __ldg(blocks + slot) : -1; };
-  // Four loads in flight, by rotation: unrolling would compile the visit four times.
-  int block = load(first), next = load(first + kStride), after = load(first + 2 * kStride);
+  const int first = begin * kShape.topk + static_cast<int>(threadIdx.x) * kCount, last = end * kShape.topk;
+  const auto load = [&](int (&to)[kCount], int slot) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) to[i] = slot < last ? __ldg(blocks + slot + i) : -1;
+  };
+  int next[kCount];
+  load(next, first);
 #pragma unroll 1
   for (int slot = first; slot < last; slot += kStride) {
-    const int ahead = load(slot + 3 * kStride), token = slot / kShape.topk;
-    visit(slot, token, finder.cell(token, block));
-    block = next, next = after, after = ahead;
+    const int token = slot / kShape.topk;
+    int cells[kCount];
+    finder.move_to(token);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) cells[i] = finder.cell(next[i]);
+    load(next, slot + kStride);
+    visit(slot, token, cells);
   }
 }
 
 /// Which of a step's queries chose each cell of a pass: a bit per query, in shared memory. The order in which bits are set leaves
 /// no trace, and a query that lists a block twice counts once.
-template <Config kConfig>
+template <Shape kShape, Config kConfig>
 class Marks {
  public:
-  static constexpr int kWords = Config::kStepTokens / 32;
+  static constexpr int kWords = Config::step_words(kShape);
+  static_assert(kWords <= 4, "a byte counts what is marked in the words before one");
 
   FSA_DEVICE Marks(int* words, int cells) : words_(words), cells_(cells) {}
   /// By all threads; a barrier follows.
@@ -81,14 +93,40 @@ class Marks {
     for (int i = threadIdx.x; i < kWords * cells_; i += kConfig.threads()) words_[i] = 0;
   }
   FSA_DEVICE void add(int cell, int query) const { atomicOr(words_ + query / 32 * cells_ + cell, 1 << query % 32); }
-  FSA_DEVICE int word(int cell, int w) const { return words_[w * cells_ + cell]; }
-  /// Marked queries of the word before `query`.
-  FSA_DEVICE int before(int cell, int query) const { return __popc(word(cell, query / 32) & ((1u << query % 32) - 1)); }
+  /// Marked queries of a cell.
+  FSA_DEVICE int count(int cell) const {
+    int sum = 0;
+#pragma unroll
+    for (int w = 0; w < kWords; ++w) sum += __popc(word(cell, w));
+    return sum;
+  }
+  /// Those of earlier words, a byte for each word.
+  FSA_DEVICE unsigned counts_before(int cell) const {
+    unsigned counts = 0, sum = 0;
+#pragma unroll
+    for (int w = 0; w < kWords; ++w) {
+      counts |= sum << 8 * w;
+      sum += __popc(word(cell, w));
+    }
+    return counts;
+  }
+  /// Those of a word before `query`.
+  FSA_DEVICE int before_in_word(int cell, int query) const { return __popc(word(cell, query / 32) & ((1u << query % 32) - 1)); }
 
  private:
+  FSA_DEVICE int word(int cell, int w) const { return words_[w * cells_ + cell]; }
+
   int* words_;  // [kWords, cells]: neighbouring cells in neighbouring banks
   int cells_;
 };
+
+/// Calls visit(i, cell) for those of a thread's cells that are among the pass's, whose first one counts as 0.
+template <int kCount, class Visit>
+FSA_DEVICE void for_cells_of_pass(const int (&chosen)[kCount], int first_cell, int cells, Visit visit) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i)
+    if (chosen[i] >= first_cell && chosen[i] - first_cell < cells) visit(i, chosen[i] - first_cell);
+}
 
 /// Grid: Hkv * S.
 template <Shape kShape, Config kConfig>
@@ -103,21 +141,19 @@ FSA_DEVICE void histogram(const Params& p) {
   int* const counts = counts_of(p, segment.head, segment.number);
   for (int first_cell = 0; first_cell < p.cells; first_cell += Config::kPassCells) {
     const int cells = min(Config::kPassCells, p.cells - first_cell);
-    const Marks<kConfig> marks(smem, cells);
+    const Marks<kShape, kConfig> marks(smem, cells);
     int* const entries = smem + marks.kWords * cells;
     cuda::CellFinder<kShape.block_size, Params> finder(p, segment.begin);
     for (int i = threadIdx.x; i < cells; i += kConfig.threads()) entries[i] = 0;
-    for (int begin = segment.begin; begin < segment.end; begin += Config::kStepTokens) {
+    for (int begin = segment.begin; begin < segment.end; begin += Config::step_tokens(kShape)) {
       marks.clear();
       __syncthreads();
-      for_each_slot<kShape, kConfig>(p, segment.head, begin, min(begin + Config::kStepTokens, segment.end), finder,
-                                     [&](int, int token, int cell) {
-                                       if (cell >= first_cell && cell - first_cell < cells) marks.add(cell - first_cell, token - begin);
+      for_each_slot<kShape, kConfig>(p, segment.head, begin, min(begin + Config::step_tokens(kShape), segment.end), finder,
+                                     [&](int, int token, const int (&chosen)[kSlots<kShape>]) {
+                                       for_cells_of_pass(chosen, first_cell, cells, [&](int, int cell) { marks.add(cell, token - begin); });
                                      });
       __syncthreads();
-      for (int i = threadIdx.x; i < cells; i += kConfig.threads())
-#pragma unroll
-        for (int w = 0; w < marks.kWords; ++w) entries[i] += __popc(marks.word(i, w));
+      for (int i = threadIdx.x; i < cells; i += kConfig.threads()) entries[i] += marks.count(i);
       __syncthreads();
     }
     for (int i = threadIdx.x; i < cells; i += kConfig.threads()) counts[first_cell + i] = entries[i];
@@ -256,50 +292,116 @@ FSA_DEVICE void scan_cells(const Params& p) {
   }
 }
 
-/// Grid: Hkv * S.
+/// What fill knows of a pass's cells.
+template <Shape kShape, Config kConfig>
+class Places {
+ public:
+  FSA_DEVICE Places(const Marks<kShape, kConfig>& marks, int* scratch, int cells)
+      : marks_(marks), first_(scratch), sorted_(scratch + cells), before_(scratch + 2 * cells), cells_(cells) {}
+
+  FSA_DEVICE void start(const int* cell_offset, const int* counts) const {
+    for_own_cells([&](int i) { first_[i] = cell_offset[i] + counts[i]; });
+  }
+  /// Once a step is marked: where its entries go that are sorted by the cells' threads; returns their number.
+  FSA_DEVICE int sort(int* sums) const {
+    int mine = 0;
+    for_own_cells([&](int i) { mine += marks_.count(i); });
+    int before = cuda::block_sum_before<kConfig.warps>(mine, sums);
+    for_own_cells([&](int i) {
+      sorted_[i] = before;
+      before_[i] = marks_.counts_before(i);
+      before += marks_.count(i);
+    });
+    return cuda::block_total<kConfig.warps>(sums);
+  }
+  /// On to the next step.
+  FSA_DEVICE void advance() const {
+    for_own_cells([&](int i) { first_[i] += marks_.count(i); });
+  }
+  /// Marked queries of the cell before `query`.
+  FSA_DEVICE int rank(int cell, int query) const {
+    return marks_.before_in_word(cell, query) + (before_[cell] >> query / 32 * 8 & 255);
+  }
+  FSA_DEVICE int entry(int cell, int rank) const { return first_[cell] + rank; }
+  FSA_DEVICE int sorted(int cell, int rank) const { return sorted_[cell] + rank; }
+  /// The entry of the sorted one `i`, which is of `cell`.
+  FSA_DEVICE int entry_of_sorted(int cell, int i) const { return first_[cell] + i - sorted_[cell]; }
+
+ private:
+  template <class Visit>
+  FSA_DEVICE void for_own_cells(Visit visit) const {
+#pragma unroll 1
+    for (int i = threadIdx.x; i < cells_; i += kConfig.threads()) visit(i);
+  }
+
+  Marks<kShape, kConfig> marks_;
+  int *first_, *sorted_;  // by cell: its first entry of this step, and where that is among the sorted ones
+  int* before_;           // see Marks::counts_before
+  int cells_;
+};
+
+/// Stores kCount neighbouring positions, aligned to their size.
+template <int kCount>
+FSA_DEVICE void store_positions(int* to, const int (&positions)[kCount]) {
+  if constexpr (kCount == 4)
+    *reinterpret_cast<int4*>(to) = make_int4(positions[0], positions[1], positions[2], positions[3]);
+  else if constexpr (kCount == 2)
+    *reinterpret_cast<int2*>(to) = make_int2(positions[0], positions[1]);
+  else
+    *to = positions[0];
+}
+
+/// Grid: Hkv * S. Entries are sorted by cell before they are stored: scattered words would be a request to L2 each.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void fill(const Params& p) {
-  extern __shared__ int smem[];  // marks, then the first entry of each of their words, then the next entry of each cell
+  extern __shared__ int smem[];  // marks, three words per cell, then sorted entries: cell and query
+  __shared__ int sums[kConfig.warps];
+  constexpr bool kSorts = Config::sorts(kShape);
+  constexpr int kCount = kSlots<kShape>;
   const Segment segment(p);
-  const int* const counts = counts_of(p, segment.head, segment.number);
   int* const positions = p.entry_position + static_cast<long long>(segment.head) * p.total_q * kShape.topk;
   for (int first_cell = 0; first_cell == 0 || first_cell < p.cells; first_cell += Config::kPassCells) {
     const int cells = min(Config::kPassCells, p.cells - first_cell);
-    const Marks<kConfig> marks(smem, cells);
-    int* const starts = smem + marks.kWords * cells;
-    int* const next = starts + marks.kWords * cells;
+    const Marks<kShape, kConfig> marks(smem, cells);
+    const Places<kShape, kConfig> places(marks, smem + marks.kWords * cells, cells);
+    unsigned* const entries = reinterpret_cast<unsigned*>(smem) + (marks.kWords + 3) * cells;
     cuda::CellFinder<kShape.block_size, Params> marking(p, segment.begin), placing = marking;
-    for (int i = threadIdx.x; i < cells; i += kConfig.threads())
-      next[i] = p.cell_offset[segment.head * p.cells + first_cell + i] + counts[first_cell + i];
-    for (int begin = segment.begin; begin < segment.end; begin += Config::kStepTokens) {
-      const int end = min(begin + Config::kStepTokens, segment.end);
-      const auto here = [&](int cell) { return cell >= first_cell && cell - first_cell < cells; };
+    places.start(p.cell_offset + segment.head * p.cells + first_cell, counts_of(p, segment.head, segment.number) + first_cell);
+    for (int begin = segment.begin; begin < segment.end; begin += Config::step_tokens(kShape)) {
+      const int end = min(begin + Config::step_tokens(kShape), segment.end);
       marks.clear();
       __syncthreads();
-      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, marking, [&](int, int token, int cell) {
-        if (here(cell)) marks.add(cell - first_cell, token - begin);
+      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, marking, [&](int, int token, const int (&chosen)[kCount]) {
+        for_cells_of_pass(chosen, first_cell, cells, [&](int, int cell) { marks.add(cell, token - begin); });
       });
       __syncthreads();
-      for (int i = threadIdx.x; i < cells; i += kConfig.threads()) {
-        int start = next[i];
+      const int count = places.sort(sums);
+      __syncthreads();
+      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, placing, [&](int slot, int token, const int (&chosen)[kCount]) {
+        const int query = token - begin;
+        int mine[kCount];
 #pragma unroll
-        for (int w = 0; w < marks.kWords; ++w) {
-          starts[w * cells + i] = start;
-          start += __popc(marks.word(i, w));
-        }
-        next[i] = start;
-      }
-      __syncthreads();
-      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, placing, [&](int slot, int token, int cell) {
-        if (here(cell)) {
-          const int query = token - begin, local = cell - first_cell;
-          const int entry = starts[query / 32 * cells + local] + marks.before(local, query);
-          p.entry_token[entry] = token;
-          positions[slot] = entry;
-        } else if (cell < 0 && first_cell == 0) {
-          positions[slot] = -1;
-        }
+        for (int& x : mine) x = -1;
+        for_cells_of_pass(chosen, first_cell, cells, [&](int i, int cell) {
+          const int rank = places.rank(cell, query);
+          mine[i] = places.entry(cell, rank);
+          if constexpr (kSorts)
+            entries[places.sorted(cell, rank)] = cell << 16 | query;
+          else
+            p.entry_token[mine[i]] = token;
+        });
+        if (p.cells <= Config::kPassCells) return store_positions(positions + slot, mine);
+        // One of several passes: it stores what it knows, the first one also what has no cell.
+#pragma unroll
+        for (int i = 0; i < kCount; ++i)
+          if (mine[i] >= 0 || (chosen[i] < 0 && first_cell == 0)) positions[slot + i] = mine[i];
       });
+      __syncthreads();
+      for (int i = threadIdx.x; kSorts && i < count; i += kConfig.threads())
+        p.entry_token[places.entry_of_sorted(entries[i] >> 16, i)] = begin + static_cast<int>(entries[i] & 0xffff);
+      __syncthreads();
+      if (end == segment.end) break;
+      places.advance();
       __syncthreads();
     }
   }

@@ -14,16 +14,21 @@ class CellFinder {
     load();
   }
 
-  FSA_DEVICE int cell(int token, int block) {
+  /// On to a query, not before the latest one.
+  FSA_DEVICE void move_to(int token) {
     while (token >= sequence_.q_end && b_ + 1 < p_.num_seqs) {
       ++b_;
       load();
     }
-    if (token < sequence_.q_begin || token >= sequence_.q_end || block < 0) return -1;
-    const int position = sequence_.position(token);
-    if (position < 0 || block > position / kBlockSize) return -1;
+    const int position = token >= sequence_.q_begin && token < sequence_.q_end ? sequence_.position(token) : -1;
+    blocks_ = position < 0 ? 0 : position / kBlockSize + 1;
+  }
+  /// Of a block of the query's sequence; -1 where there is none.
+  FSA_DEVICE int cell(int block) const {
     const int cell = first_cell_ + block;
-    return cell >= 0 && cell < p_.cells ? cell : -1;
+    return static_cast<unsigned>(block) < static_cast<unsigned>(blocks_) && static_cast<unsigned>(cell) < static_cast<unsigned>(p_.cells)
+               ? cell
+               : -1;
   }
 
  private:
@@ -35,7 +40,7 @@ class CellFinder {
 
   const Params& p_;
   Sequence sequence_{};
-  int b_ = 0, first_cell_ = 0;
+  int b_ = 0, first_cell_ = 0, blocks_ = 0;  // blocks: that the query may choose
 };
 
 }  // namespace fsa::cuda

@@ -6,6 +6,11 @@ namespace fsa::cuda {
 
 FSA_DEVICE unsigned smem_address(const void* pointer) { return static_cast<unsigned>(__cvta_generic_to_shared(pointer)); }
 
+/// Copies 4 bytes from global to shared memory in the background.
+FSA_DEVICE void copy4_async(unsigned smem, const void* global) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(smem), "l"(global) : "memory");
+}
+
 /// Copies 16 bytes from global to shared memory in the background, past L1.
 FSA_DEVICE void copy16_async(unsigned smem, const void* global) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(smem), "l"(global) : "memory");
@@ -43,6 +48,11 @@ FSA_DEVICE void store_smem16_zero(unsigned smem) {
   asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(smem), "r"(0) : "memory");
 }
 
+FSA_DEVICE unsigned load_smem(unsigned smem) {
+  unsigned word;
+  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(word) : "r"(smem) : "memory");
+  return word;
+}
 FSA_DEVICE uint4 load_smem16(unsigned smem) {
   uint4 value;
   asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
@@ -68,14 +78,25 @@ FSA_DEVICE void store16(void* global, uint4 value, unsigned long long policy) {
                : "memory");
 }
 
-/// Stores kWords (2 or 4) words, aligned to their size.
+/// Stores kWords (2 or 4) words, aligned to their size, where `valid`: without a branch.
 template <int kWords>
-FSA_DEVICE void store_words(void* global, const unsigned* words, unsigned long long policy) {
+FSA_DEVICE void store_words_if(bool valid, void* global, const unsigned* words, unsigned long long policy) {
   static_assert(kWords == 2 || kWords == 4);
   if constexpr (kWords == 4)
-    store16(global, make_uint4(words[0], words[1], words[2], words[3]), policy);
+    asm volatile("{\n.reg .pred valid;\nsetp.ne.b32 valid, %6, 0;\n@valid st.global.L2::cache_hint.v4.b32 [%0], {%1, %2, %3, %4}, %5;\n}" ::"l"(
+                     global),
+                 "r"(words[0]), "r"(words[1]), "r"(words[2]), "r"(words[3]), "l"(policy), "r"(static_cast<int>(valid))
+                 : "memory");
   else
-    asm volatile("st.global.L2::cache_hint.v2.b32 [%0], {%1, %2}, %3;" ::"l"(global), "r"(words[0]), "r"(words[1]), "l"(policy) : "memory");
+    asm volatile("{\n.reg .pred valid;\nsetp.ne.b32 valid, %4, 0;\n@valid st.global.L2::cache_hint.v2.b32 [%0], {%1, %2}, %3;\n}" ::"l"(global),
+                 "r"(words[0]), "r"(words[1]), "l"(policy), "r"(static_cast<int>(valid))
+                 : "memory");
+}
+/// Stores a float where `valid`: without a branch.
+FSA_DEVICE void store_if(bool valid, float* global, float value) {
+  asm volatile("{\n.reg .pred valid;\nsetp.ne.b32 valid, %2, 0;\n@valid st.global.f32 [%0], %1;\n}" ::"l"(global), "f"(value),
+               "r"(static_cast<int>(valid))
+               : "memory");
 }
 
 /// Loads kWords (2 or 4) words past L1.

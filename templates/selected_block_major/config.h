@@ -33,12 +33,15 @@ struct Config {
   FSA_HOST_DEVICE constexpr int block_bytes(int keys, int columns) const {
     return mma == Mma::kWarpgroup ? round_up(columns, 64) * keys * 2 : cuda::tile_bytes(keys, columns);
   }
-  // Shared memory: K, V, Q buffers [warps, stages], their query tokens, largest |V| per warp.
+  /// Rows of the last tile of four warps may lie past the item: entries that the list of tokens has room for.
+  static constexpr int kSpareTokens = 64;
+
+  // Shared memory: K, V, Q buffers [warps, stages], the item's query tokens, largest |V| per warp.
   FSA_HOST_DEVICE constexpr int v_offset(const SelectedShape& s) const { return block_bytes(s.block_size, k_columns(s)); }
   FSA_HOST_DEVICE constexpr int q_offset(const SelectedShape& s) const { return v_offset(s) + block_bytes(s.block_size, v_columns(s)); }
   FSA_HOST_DEVICE constexpr int q_bytes(const SelectedShape& s) const { return cuda::tile_bytes(rows(), k_columns(s)); }
   FSA_HOST_DEVICE constexpr int token_offset(const SelectedShape& s) const { return q_offset(s) + warps * stages * q_bytes(s); }
-  FSA_HOST_DEVICE constexpr int magnitude_offset(const SelectedShape& s) const { return token_offset(s) + warps * stages * rows() * 4; }
+  FSA_HOST_DEVICE constexpr int magnitude_offset(const SelectedShape& s) const { return token_offset(s) + (item_tokens + kSpareTokens) * 4; }
   FSA_HOST_DEVICE constexpr int smem_bytes(const SelectedShape& s) const { return magnitude_offset(s) + warps * 4; }
 };
 

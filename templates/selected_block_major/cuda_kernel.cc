@@ -65,10 +65,14 @@ int default_item_tokens(const SelectedProblem& p) {
 /// The fastest config for wgmma that fits; false where there is none.
 bool choose_wgmma(const SelectedProblem& p, const Target& target, Config& c) {
   Config w = c;
-  w.warps = 4, w.row_tiles = 1, w.mma = Mma::kWarpgroup;
+  w.row_tiles = 1, w.mma = Mma::kWarpgroup;
   w.partial = packs12(p.head_dim_v) ? Partial::kI12 : Partial::kF16;
-  for (const auto& [stages, blocks] : {std::pair{2, 4}, {1, 4}, {2, 3}, {1, 3}, {2, 2}, {1, 2}, {1, 1}}) {
-    w.stages = stages, w.blocks = blocks;
+  // As many warps per multiprocessor as registers and shared memory allow: warps, stages, blocks.
+  constexpr std::array<std::array<int, 3>, 10> kPreferred{
+      {{4, 2, 5}, {4, 1, 5}, {4, 2, 4}, {4, 1, 4}, {4, 2, 3}, {4, 1, 3}, {12, 1, 1}, {4, 2, 2}, {4, 1, 2}, {4, 1, 1}}};
+  for (const auto& [warps, stages, blocks] : kPreferred) {
+    if (warps > 4 && p.block_size <= 64) continue;  // measured with blocks of 128 keys alone
+    w.warps = warps, w.stages = stages, w.blocks = blocks;
     if (!Cuda::invalid_reason(p, w, target).empty()) continue;
     c = w;
     return true;
@@ -122,7 +126,7 @@ std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& targ
   std::vector<Tunable<Config>> list{{f[0], cuda::values_with({4, 8}, c.warps)},
                                     {f[1], {1, 2}},
                                     {f[2], {1, 2}},
-                                    {f[3], {1, 2, 3, 4}},
+                                    {f[3], {1, 2, 3, 4, 5, 6}},
                                     {f[4], {c.v_splits}},
                                     {f[5], cuda::values_with({std::max(64, c.item_tokens / 32 * 16)}, c.item_tokens)}};
   if (c.mma == Mma::kWarp) return list;

@@ -138,15 +138,16 @@ class Warp {
 
   /// `start_next` starts the copy of the tile that takes this one's place in the buffer.
   template <class StartNext>
-  FSA_DEVICE void run(const QueryTiles<T>& queries, int row0, int stage, StartNext start_next) const {
+  FSA_DEVICE void run(const QueryTiles<T>& queries, int index, int stage, StartNext start_next) const {
+    const int row0 = index * T::kRows;
     float s[T::kRowTiles][T::kKeyTiles][4];
     score<T>(s, queries.tile(stage), k_tile_, lane_);
     int limits[T::kRowTiles][2];
 #pragma unroll
     for (int r = 0; r < T::kRowTiles; ++r)
 #pragma unroll
-      for (int half = 0; half < 2; ++half) limits[r][half] = queries.tokens(stage)[r * 16 + half * 8 + lane_ / 4] + item_.limit_shift;
-    const int first_limit = queries.tokens(stage)[0] + item_.limit_shift;  // the smallest: tokens ascend
+      for (int half = 0; half < 2; ++half) limits[r][half] = queries.token(index, r * 16 + half * 8 + lane_ / 4) + item_.limit_shift;
+    const int first_limit = queries.token(index, 0) + item_.limit_shift;  // the smallest: tokens ascend
     __syncwarp();
     start_next();
 
@@ -205,22 +206,22 @@ FSA_DEVICE void run(const Params& p) {
   Item item;
   if (!load_item<T>(p, lane, item)) return;
   const unsigned k_tile = cuda::smem_address(smem), v_tile = k_tile + kConfig.v_offset(kShape);
-  int* const tokens = reinterpret_cast<int*>(smem + kConfig.token_offset(kShape)) + warp * T::kStages * T::kRows;
   unsigned* const magnitudes = reinterpret_cast<unsigned*>(smem + kConfig.magnitude_offset(kShape));
 
-  // Load: the first Q tiles and K in the background, V by registers meanwhile.
-  const QueryTiles<T> queries(p, item, k_tile + kConfig.q_offset(kShape) + warp * T::kStages * kConfig.q_bytes(kShape), tokens, lane);
+  // Load: tokens, K and the first Q tiles in the background, V by registers meanwhile.
+  const Tokens<T> tokens(k_tile + kConfig.token_offset(kShape));
+  tokens.copy(p, item);
+  cuda::commit_copies();
+  item.set_last_token(__ldg(p.entry_token + item.first_entry + item.entries - 1), T::kKeys);
+  const QueryTiles<T> queries(p, item, tokens, k_tile + kConfig.q_offset(kShape) + warp * T::kStages * kConfig.q_bytes(kShape), lane);
   const int tiles = queries.tiles();
-  const int last_token = __ldg(p.entry_token + item.first_entry + item.entries - 1);
-  int first_tokens[T::kStages];
-#pragma unroll
-  for (int s = 0; s < T::kStages; ++s) first_tokens[s] = warp + s * T::kWarps < tiles ? queries.load_token(warp + s * T::kWarps) : 0;
-  item.set_last_token(last_token, T::kKeys);
   queries.zero_padding();
   copy_keys<T>(p, item, k_tile);
+  cuda::wait_copies<0>();  // of the groups so far: K is in the next one
+  __syncthreads();
 #pragma unroll
   for (int s = 0; s < T::kStages; ++s) {
-    if (warp + s * T::kWarps < tiles) queries.copy(warp + s * T::kWarps, s, first_tokens[s]);
+    if (warp + s * T::kWarps < tiles) queries.copy(warp + s * T::kWarps, s);
     cuda::commit_copies();
   }
   Values<T> values(p, item, warp, lane);
@@ -235,16 +236,13 @@ FSA_DEVICE void run(const Params& p) {
 
   const Multiplier multiplier(p, item, k_tile, v_tile, output_scale, lane);
   int stage = 0;
-  // Tokens are loaded a tile before their rows: the copy would wait for memory, and the warp's products behind it.
-  int next_token = queries.load_token(warp + T::kStages * T::kWarps);
   for (int index = warp; index < tiles; index += T::kWarps) {
     const int next = index + T::kStages * T::kWarps;
     cuda::wait_copies<T::kStages - 1>();
     __syncwarp();
-    multiplier.run(queries, index * T::kRows, stage, [&] {
-      if (next < tiles) queries.copy(next, stage, next_token);
+    multiplier.run(queries, index, stage, [&] {
+      if (next < tiles) queries.copy(next, stage);
       cuda::commit_copies();
-      next_token = queries.load_token(next + T::kWarps);
     });
     stage = stage + 1 == T::kStages ? 0 : stage + 1;
   }

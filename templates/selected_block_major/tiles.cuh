@@ -40,10 +40,10 @@ template <Shape kShape, Config kConfig>
 struct Plan {
   static_assert(kShape.block_size % 16 == 0, "keys come in steps of 16");
   static_assert(kShape.head_dim % 8 == 0 && kShape.head_dim_v % 8 == 0, "rows are read and written in 16-byte pieces");
-  static_assert(kConfig.row_tiles == 1 || kConfig.row_tiles == 2, "a lane holds one row's token");
 
   static constexpr bool kF16 = kShape.element == Element::kF16, kWarpgroup = kConfig.mma == Mma::kWarpgroup;
   static constexpr int kWarps = kConfig.warps, kStages = kConfig.stages, kRowTiles = kConfig.row_tiles, kRows = kConfig.rows();
+  static constexpr int kTokens = kConfig.item_tokens + Config::kSpareTokens;
   static constexpr int kGroup = kShape.group, kKeys = kShape.block_size, kD = kShape.head_dim, kDv = kShape.head_dim_v;
   static constexpr int kKeyTiles = kKeys / 8;
   using QTile = cuda::SmemTile<Config::k_columns(kShape)>;
@@ -209,12 +209,52 @@ FSA_DEVICE float value_scale(const unsigned* magnitudes) {
   return __uint_as_float(static_cast<unsigned>(T::kF16 ? min(scale, 127) : min(max(scale, 7), 247)) << 23);
 }
 
+/// The tokens of an item's entries in shared memory; past the item its last one is repeated, for tiles that end there.
+template <class T>
+class Tokens {
+ public:
+  FSA_DEVICE explicit Tokens(unsigned list) : list_(list) {}
+
+  /// Starts the copy of all; by all threads.
+  FSA_DEVICE void copy(const Params& p, const Item& item) const {
+    const int* const first = p.entry_token + item.first_entry;
+    const int all = min(item.entries + Config::kSpareTokens, T::kTokens);
+    for (int i = threadIdx.x; i < all; i += 32 * T::kWarps) cuda::copy4_async(list_ + 4 * i, first + min(i, item.entries - 1));
+  }
+
+  /// Of an entry of the item.
+  FSA_DEVICE unsigned operator[](int entry) const { return cuda::load_smem(list_ + entry * 4); }
+  /// Of kCount entries from the `first` on, a multiple of kCount.
+  template <int kCount>
+  FSA_DEVICE void load(unsigned (&tokens)[kCount], int first) const {
+    if constexpr (kCount % 4 == 0) {
+#pragma unroll
+      for (int i = 0; i < kCount; i += 4) {
+        const uint4 four = cuda::load_smem16(list_ + (first + i) * 4);
+        tokens[i] = four.x, tokens[i + 1] = four.y, tokens[i + 2] = four.z, tokens[i + 3] = four.w;
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) tokens[i] = (*this)[first + i];
+    }
+  }
+
+ private:
+  unsigned list_;
+};
+
 /// One warp's buffers of gathered query rows.
 template <class T>
 class QueryTiles {
  public:
-  FSA_DEVICE QueryTiles(const Params& p, const Item& item, unsigned q_tiles, int* tokens, int lane)
-      : p_(p), item_(item), tiles_(q_tiles), tokens_(tokens), lane_(lane), rows_(item.entries * T::kGroup) {}
+  FSA_DEVICE QueryTiles(const Params& p, const Item& item, const Tokens<T>& tokens, unsigned q_tiles, int lane)
+      : tokens_(tokens),
+        tiles_(q_tiles),
+        lane_(lane),
+        rows_(item.entries * T::kGroup),
+        token_pieces_(static_cast<unsigned>(p.q_stride.token / 8)),
+        head_pieces_(static_cast<unsigned>(p.q_stride.head / 8)),
+        q_(static_cast<const char*>(p.q) + item.head * T::kGroup * p.q_stride.head * 2) {}
 
   /// Zeros the columns past D once: no copy touches them.
   FSA_DEVICE void zero_padding() const {
@@ -223,61 +263,57 @@ class QueryTiles {
         for (int s = 0; s < T::kStages; ++s) cuda::store_smem16_zero(tile(s) + T::QTile::offset(row, T::kD / 8));
   }
 
-  /// Token of this lane's row of tile `index`; rows past the item repeat its last one.
-  FSA_DEVICE int load_token(int index) const { return __ldg(p_.entry_token + item_.first_entry + row(index) / T::kGroup); }
-
-  /// Starts the copy of tile `index` to buffer `stage`; `token` is what load_token gave.
-  FSA_DEVICE void copy(int index, int stage, int token) const {
-    if (lane_ < T::kRows) tokens_[stage * T::kRows + lane_] = token;
+  /// Starts the copy of tile `index` to buffer `stage`.
+  FSA_DEVICE void copy(int index, int stage) const {
     if constexpr (kEvenSteps)
-      copy_even_steps(stage, token);
+      copy_entries(index, stage);
     else
-      copy_rows(index, stage, token);
+      copy_rows(index, stage);
   }
 
   FSA_DEVICE unsigned tile(int stage) const { return tiles_ + stage * cuda::tile_bytes(T::kRows, T::QTile::kChunks * 8); }
-  FSA_DEVICE const int* tokens(int stage) const { return tokens_ + stage * T::kRows; }
+  /// Token of row `row` of tile `index`.
+  FSA_DEVICE int token(int index, int row) const {
+    return static_cast<int>(tokens_[kWholeEntries ? index * kEntries + row / T::kGroup : (index * T::kRows + row) / T::kGroup]);
+  }
   FSA_DEVICE int rows() const { return rows_; }
   /// Tiles of the item; the warps of a warpgroup work in step, so that the last of them may lie past its rows.
   FSA_DEVICE int tiles() const { return round_up(ceil_div(rows_, T::kRows), T::kWarpgroup ? 4 : 1); }
 
  private:
-  static constexpr int kChunks = T::kD / 8, kStepRows = 32 % kChunks == 0 ? 32 / kChunks : 0;
-  /// A step of the copy, one chunk per lane, takes whole rows, all of one token; and a tile has few tokens.
-  static constexpr bool kEvenSteps = kStepRows > 0 && T::kGroup % kStepRows == 0 && T::kRows % T::kGroup == 0 && T::kRows / T::kGroup <= 4;
+  static constexpr int kChunks = T::kD / 8, kStepRows = 32 % kChunks == 0 ? 32 / kChunks : T::kRows + 1;
+  /// A tile holds whole entries; a step of the copy, one piece of 16 bytes per lane, whole rows of one entry.
+  static constexpr bool kWholeEntries = T::kRows % T::kGroup == 0, kEvenSteps = kWholeEntries && T::kGroup % kStepRows == 0;
+  static constexpr int kEntries = kWholeEntries ? T::kRows / T::kGroup : 1;
 
-  /// A lane's address changes by constants within a token, so that only the tokens travel between lanes.
-  FSA_DEVICE void copy_even_steps(int stage, int token) const {
-    const int row = lane_ / kChunks, chunk = lane_ % kChunks;
-    const char* const q = static_cast<const char*>(p_.q) + (item_.head * T::kGroup + row) * p_.q_stride.head * 2 + chunk * 16;
-    const char* source = q;
+  /// Where a piece of q_ begins. Pieces are numbered in 32 bits: tensors span less than 64 GiB.
+  FSA_DEVICE const char* piece(unsigned number) const { return q_ + number * 16ull; }
+
+  FSA_DEVICE void copy_entries(int index, int stage) const {
+    const unsigned row = lane_ / kChunks, chunk = lane_ % kChunks, in_entry = row * head_pieces_ + chunk;
+    unsigned tokens[kEntries];
+    tokens_.load(tokens, index * kEntries);
 #pragma unroll
-    for (int first = 0; first < T::kRows; first += kStepRows) {
-      if (first % T::kGroup == 0) source = q + __shfl_sync(~0u, token, first) * (p_.q_stride.token * 2);
-      cuda::copy16_async(tile(stage) + T::QTile::offset(first + row, chunk), source + first % T::kGroup * p_.q_stride.head * 2);
-    }
+    for (int first = 0; first < T::kRows; first += kStepRows)
+      cuda::copy16_async(tile(stage) + T::QTile::offset(first + row, chunk),
+                         piece(tokens[first / T::kGroup] * token_pieces_ + in_entry + first % T::kGroup * head_pieces_));
   }
 
-  /// Any group: the lane that loaded a row's token finds the row's address.
-  FSA_DEVICE void copy_rows(int index, int stage, int token) const {
-    const long long offset = token * p_.q_stride.token + (item_.head * T::kGroup + row(index) % T::kGroup) * p_.q_stride.head;
-    const char* const mine = static_cast<const char*>(p_.q) + offset * 2;
+  FSA_DEVICE void copy_rows(int index, int stage) const {
 #pragma unroll 4
-    for (int i = 0; i < ceil_div(T::kRows * kChunks, 32); ++i) {
-      const int piece = i * 32 + lane_, row = piece / kChunks, chunk = piece % kChunks;
-      const auto source = __shfl_sync(~0u, reinterpret_cast<unsigned long long>(mine), row & (T::kRows - 1));
-      if (T::kRows * kChunks % 32 == 0 || piece < T::kRows * kChunks)
-        cuda::copy16_async(tile(stage) + T::QTile::offset(row, chunk), reinterpret_cast<const char*>(source) + chunk * 16);
+    for (int i = lane_; i < T::kRows * kChunks; i += 32) {
+      const int row = i / kChunks, chunk = i % kChunks;
+      const unsigned in_entry = (kWholeEntries ? row : index * T::kRows + row) % T::kGroup;
+      cuda::copy16_async(tile(stage) + T::QTile::offset(row, chunk),
+                         piece(token(index, row) * token_pieces_ + in_entry * head_pieces_ + chunk));
     }
   }
 
-  FSA_DEVICE int row(int index) const { return min(index * T::kRows + lane_ % T::kRows, rows_ - 1); }
-
-  const Params& p_;
-  const Item& item_;
+  Tokens<T> tokens_;
   unsigned tiles_;
-  int* tokens_;
   int lane_, rows_;
+  unsigned token_pieces_, head_pieces_;  // from one token, one head to the next, in pieces of 16 bytes
+  const char* q_;                        // row 0 of token 0 of the item's heads
 };
 
 /// Masks the keys after each row's query.

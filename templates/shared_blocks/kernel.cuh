@@ -104,7 +104,9 @@ FSA_DEVICE void for_each_slot(const Params& p, const int* blocks, int first_toke
 #pragma unroll
     for (int u = 0; u < kAhead; ++u) {
       const int slot = first + u * kStride, token = slot / kShape.topk;
-      if (token < tokens) visit(slot, token, block[u], finder.cell(first_token + token, block[u]));
+      if (token >= tokens) continue;
+      finder.move_to(first_token + token);
+      visit(slot, token, block[u], finder.cell(block[u]));
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <vector>
 
 namespace fsa {
@@ -46,6 +47,16 @@ TEST(TensorCheck, AStrideThatBreaksAlignmentIsRefused) {
   TensorView view = rows_view();
   view.stride[0] = 33;
   expect_refused(check_tensor(kRows, view), "33");
+}
+
+TEST(TensorCheck, RowsThatAreFurtherApartThanKernelsCountAreRefused) {
+  TensorView view = rows_view();
+  view.stride[0] = std::int64_t{1} << 33;  // 3 * 16 GiB
+  EXPECT_TRUE(check_tensor(kRows, view).ok());
+  view.stride[0] = std::int64_t{1} << 34;
+  expect_refused(check_tensor(kRows, view), "spans 96.0 GiB");
+  view.stride[0] = std::int64_t{1} << 62;  // more than 64 bits count in bytes
+  expect_refused(check_tensor(kRows, view), "spans");
 }
 
 TEST(TensorCheck, ANullPointerIsRefused) {
