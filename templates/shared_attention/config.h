@@ -26,6 +26,12 @@ struct Config {
             .tiles = tiles,
             .pingpong = pingpong};
   }
+  /// Registers that members take beside what attention over ranges does.
+  static constexpr int kOfMembers = 8;
+  FSA_HOST_DEVICE constexpr bool holds_queries(const SelectedShape& s) const {
+    const int held = range(s).held_registers(range_shape(s));
+    return held > 0 && held + range(s).attending_registers(range_shape(s)) + kOfMembers <= range(s).consumer_registers();
+  }
   FSA_HOST_DEVICE constexpr int threads() const { return 32 * 4 * (shared_blocks::kUnits + 1); }
   FSA_HOST_DEVICE constexpr int min_blocks() const { return 1; }
   /// Beside what attention over ranges takes, the members of each stage.

@@ -17,8 +17,7 @@ constexpr std::int64_t kManyBlocks = 4 * 132;
 /// Registers that a warpgroup's lanes need beyond those it has, if it does.
 std::string short_of_registers(const SelectedShape& s) {
   const cuda::RangeConfig range = Config{}.range(s);
-  constexpr int kOfMembers = 8;
-  const int needed = range.attending_registers(range_shape(s)) + kOfMembers, held = range.consumer_registers();
+  const int needed = range.attending_registers(range_shape(s)) + Config::kOfMembers, held = range.consumer_registers();
   return needed > held ? fmt::format("a warpgroup needs about {} registers of {}", needed, held) : std::string();
 }
 

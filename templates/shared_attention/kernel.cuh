@@ -12,7 +12,7 @@ using cuda::hopper::barrier;
 /// Attention over ranges whose steps have members.
 template <Shape kShape, Config kConfig>
 struct Plan : cuda::hopper::RangePlan<range_shape(kShape), kConfig.range(kShape)> {
-  static constexpr bool kMembers = true;
+  static constexpr bool kMembers = true, kHoldsQueries = kConfig.holds_queries(kShape);
   static constexpr int kUnitRows = shared_blocks::unit_tokens(kShape.group) * kShape.group;
   static constexpr int kTileSlots = shared_blocks::tile_tokens(kShape.group) * kShape.topk;
 };
