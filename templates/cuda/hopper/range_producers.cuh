@@ -1,0 +1,147 @@
+#pragma once
+// Owns the warpgroup that serves the others in Hopper's attention over ranges: it looks rows up and brings Q, K and V.
+#include "cuda/hopper/range_tables.cuh"
+
+namespace fsa::cuda::hopper {
+
+/// The first warpgroup's first three warps: they look the rows of the tiles up and bring Q, a tile ahead of what is attended.
+template <class T, class Rule>
+class RangeFinder {
+ public:
+  FSA_DEVICE RangeFinder(const RangeParams& p, const RangeMemory<T>& memory)
+      : p_(p), memory_(memory), tables_(memory.tables), warp_(threadIdx.x / 32), lane_(threadIdx.x % 32) {}
+
+  FSA_DEVICE void run() const {
+    const TileList<T> list(p_);
+#pragma unroll 1
+    for (int i = 0; list.has(i); ++i) {
+      barrier(tables_.walk_empty[i & 1]).wait((i >> 1 & 1) ^ 1);
+      find(list.first_row(i), tables_.tiles[i & 1]);
+      if (threadIdx.x == 0) barrier(tables_.walk_full[i & 1]).arrive();
+      barrier(tables_.q_empty).wait((i & 1) ^ 1);
+      copy_queries<T, typename T::QTile, T::kFinders, 2>(p_, list.head(i), list.first_row(i), memory_.tiles);
+      barrier(tables_.q_full).arrive_after_copies();
+      if (threadIdx.x == 0) barrier(tables_.q_full).arrive();
+    }
+  }
+
+ private:
+  /// Looks the tile's rows up, a lane each, and lists its segments.
+  FSA_DEVICE void find(int first_row, RangeTile<T>& tile) const {
+    constexpr int kRounds = ceil_div(T::kLookups, T::kFinders / 32);
+    KeyRange segments[kRounds];
+    unsigned starts[kRounds];
+#pragma unroll
+    for (int r = 0; r < kRounds; ++r) {
+      const int lookup = warp_ + r * (T::kFinders / 32), in_tile = lookup * 32 + lane_;
+      if (lookup >= T::kLookups) break;
+      const RowLookup found = RowLookup::of<T, Rule>(p_, first_row, in_tile);
+      segments[r] = found.segment;
+      tile.rows[in_tile] = found.range();
+      const WarpBounds bounds = found.bounds();
+      starts[r] = __ballot_sync(~0u, found.starts_segment());
+      const int steps =
+          __reduce_add_sync(~0u, found.starts_segment() ? ceil_div(found.segment.end, T::kKeys) - found.segment.begin / T::kKeys : 0);
+      if (lane_ == 0) {
+        tile.bounds[lookup] = bounds;
+        tile.counts[lookup] = {__popc(starts[r]), steps};
+      }
+    }
+    sync_named<1, T::kFinders>();
+    SegmentCount before{0, 0};
+#pragma unroll
+    for (int lookup = 0; lookup < T::kLookups; ++lookup) {
+      const int r = lookup / (T::kFinders / 32);
+      if (lookup % (T::kFinders / 32) == warp_ && (starts[r] >> lane_ & 1) != 0)
+        tile.segments[before.segments + __popc(starts[r] & ((1u << lane_) - 1))] = segments[r];
+      before.segments += tile.counts[lookup].segments;
+      before.steps += tile.counts[lookup].steps;
+    }
+    if (threadIdx.x == 0) tile.all = before;
+    sync_named<1, T::kFinders>();
+  }
+
+  const RangeParams& p_;
+  RangeMemory<T> memory_;
+  RangeTables<T>& tables_;
+  int warp_, lane_;
+};
+
+/// The first warpgroup's last warp: it fills the stages with what the tiles' segments hold.
+template <class T>
+class RangeFeeder {
+ public:
+  FSA_DEVICE RangeFeeder(const RangeParams& p, const RangeMemory<T>& memory)
+      : p_(p), memory_(memory), tables_(memory.tables), lane_(threadIdx.x % 32) {}
+
+  FSA_DEVICE void run() {
+    const TileList<T> list(p_);
+#pragma unroll 1
+    for (int i = 0; list.has(i); ++i) {
+      const RangeTile<T>& tile = tables_.tiles[i & 1];
+      barrier(tables_.walk_full[i & 1]).wait(i >> 1 & 1);
+      const int segments = tile.all.segments;
+#pragma unroll 1
+      for (int s = 0; s < segments; ++s) {
+        const KeyRange segment = tile.segments[s];
+#pragma unroll 1
+        for (int first = segment.begin / T::kKeys * T::kKeys; first < segment.end; first += T::kKeys) copy(list.head(i), first, segment);
+      }
+      barrier(tables_.walk_empty[i & 1]).arrive();
+    }
+  }
+
+ protected:
+  FSA_DEVICE void copy(int head, int first, const KeyRange& segment) {
+    const long long tile = tile_index<T>(p_, head, first);
+    const TileField field{__ldg(p_.v_fields + tile)};
+    copy(tile, field, RangeStep::of<T>(first, segment, field.exponent()), [](int) {});
+  }
+
+  /// Fills the next stage; announce(stage) says what else consumers are to know of it.
+  template <class Announce>
+  FSA_DEVICE void copy(long long tile, const TileField& field, const RangeStep& step, Announce announce) {
+    const Mbarrier k_full = barrier(tables_.k_full[at_.stage]), v_full = barrier(tables_.v_full[at_.stage]);
+    const unsigned char* const v = p_.v_tiles + tile * T::kVBytes;
+    const bool whole = field.is_finite() || !step.template is_partial<T>();
+    if (lane_ == 0) {
+      barrier(tables_.k_empty[at_.stage]).wait(at_.parity ^ 1);
+      tables_.steps[at_.stage] = step;
+      announce(at_.stage);
+      k_full.arrive_expecting(T::kKBytes);
+      copy_bulk(memory_.k(at_.stage), p_.k_tiles + tile * T::kKBytes, T::kKBytes, k_full);
+      barrier(tables_.v_empty[at_.stage]).wait(at_.parity ^ 1);
+      if (whole) {
+        v_full.arrive_expecting(T::kVBytes);
+        copy_bulk(memory_.v(at_.stage), v, T::kVBytes, v_full);
+      }
+    }
+    __syncwarp();
+    if (!whole) {
+      copy_existing(v, step, memory_.v(at_.stage));
+      if (lane_ == 0) v_full.arrive();
+    }
+    at_.advance();
+  }
+
+  /// A tile of V with zeros for the rows that are not of the segment: an infinity or NaN there would make NaN of a probability of 0.
+  FSA_DEVICE void copy_existing(const unsigned char* v, const RangeStep& step, unsigned v_tile) const {
+#pragma unroll 4
+    for (int at = lane_ * 16; at < T::kVBytes; at += 32 * 16) {
+      const int row = at / 128 % T::kKeys;
+      copy16_async_or_zero(v_tile + at, v + at, row >= step.begin() && row < step.end());
+    }
+    commit_copies();
+    wait_copies<0>();
+    fence_async_proxy();
+    __syncwarp();
+  }
+
+  const RangeParams& p_;
+  RangeMemory<T> memory_;
+  RangeTables<T>& tables_;
+  int lane_;
+  RingPlace<T::kStages> at_;
+};
+
+}  // namespace fsa::cuda::hopper
