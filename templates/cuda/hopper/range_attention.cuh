@@ -1,109 +1,9 @@
 #pragma once
-// Owns attention over ranges for Hopper: K and V are laid out as tiles once; then a warpgroup copies them, the others multiply.
-#include "cuda/hopper/mbarrier.cuh"
-#include "cuda/hopper/range_plan.cuh"
+// Owns the warps of attention over ranges for Hopper: those of one warpgroup look rows up and copy, the others multiply.
+#include "cuda/hopper/range_tables.cuh"
 #include "cuda/range_softmax.cuh"
 
 namespace fsa::cuda::hopper {
-
-/// Segments, and the steps that they are walked in.
-struct SegmentCount {
-  int segments, steps;
-};
-
-/// A step: what of its segment lies in one tile of K and V. The tile's other rows do not exist to it.
-struct RangeStep {
-  int first;        // row of the tile
-  unsigned packed;  // where the segment begins and ends in the tile, 8 bits each, and the field of V's scale
-
-  template <class T>
-  FSA_DEVICE static RangeStep of(int first, const KeyRange& segment, int field) {
-    static_assert(T::kKeys < 256, "8 bits count the tile's rows");
-    const int begin = max(segment.begin - first, 0), end = min(segment.end - first, T::kKeys);
-    return {first, static_cast<unsigned>(begin | end << 8 | field << 16)};
-  }
-  FSA_DEVICE int begin() const { return static_cast<int>(packed & 255); }
-  FSA_DEVICE int end() const { return static_cast<int>(packed >> 8 & 255); }
-  FSA_DEVICE int field() const { return static_cast<int>(packed >> 16); }
-  template <class T>
-  FSA_DEVICE bool is_partial() const {
-    return begin() > 0 || end() < T::kKeys;
-  }
-};
-
-/// What is known of a tile of rows.
-template <class T>
-struct RangeTile {
-  KeyRange segments[T::kRows];
-  RowRange rows[T::kRows];
-  WarpBounds bounds[T::kLookups];    // of 32 rows each
-  SegmentCount counts[T::kLookups];  // of 32 rows each
-  SegmentCount all;
-};
-
-/// What the warps of a thread block tell each other, in shared memory.
-template <class T>
-struct RangeTables {
-  // Barriers:
-  unsigned long long q_full, q_empty, walk_full[2], walk_empty[2];
-  unsigned long long k_full[T::kStages], k_empty[T::kStages], v_full[T::kStages], v_empty[T::kStages];
-  RangeStep steps[T::kStages];  // what each stage holds
-  RangeTile<T> tiles[2];        // tile i of the thread block in tiles[i % 2]: one is looked up while another is attended
-};
-
-FSA_DEVICE Mbarrier barrier(const unsigned long long& word) { return Mbarrier(smem_address(&word)); }
-
-/// A block's shared memory.
-template <class T>
-struct RangeMemory {
-  unsigned tiles;  // address of Q, then stages of K, then stages of V
-  RangeTables<T>& tables;
-
-  FSA_DEVICE unsigned k(int stage) const { return tiles + T::kQBytes + stage * T::kKBytes; }
-  FSA_DEVICE unsigned v(int stage) const { return tiles + T::kQBytes + T::kStages * T::kKBytes + stage * T::kVBytes; }
-
-  /// By one thread, before the others come.
-  FSA_DEVICE void init() const {
-    barrier(tables.q_full).init(T::kFinders + 1);
-    barrier(tables.q_empty).init(128 * T::kConsumers);
-    for (int i = 0; i < 2; ++i) {
-      barrier(tables.walk_full[i]).init(1);
-      barrier(tables.walk_empty[i]).init(32);
-    }
-    for (int s = 0; s < T::kStages; ++s) {
-      barrier(tables.k_full[s]).init(1);
-      barrier(tables.v_full[s]).init(1);
-      barrier(tables.k_empty[s]).init(4 * T::kConsumers);
-      barrier(tables.v_empty[s]).init(4 * T::kConsumers);
-    }
-    publish_barriers();
-  }
-};
-
-/// A place in a ring of stages, and the parity of the phase that a consumer waits for there.
-template <int kStages>
-struct RingPlace {
-  int stage = 0, parity = 0;
-
-  FSA_DEVICE void advance() {
-    stage = stage + 1 == kStages ? 0 : stage + 1;
-    parity ^= stage == 0;
-  }
-};
-
-/// The tiles of a thread block: heads fastest, the last rows first, as they have most to do where all see the first key.
-template <class T>
-struct TileList {
-  int heads, tiles;
-
-  FSA_DEVICE explicit TileList(const RangeParams& p) : heads(p.heads_kv), tiles(ceil_div(p.total_q * T::kGroup, T::kRows)) {}
-  FSA_DEVICE bool has(int i) const { return i < T::kTiles && item(i) < heads * tiles; }
-  FSA_DEVICE int head(int i) const { return item(i) % heads; }
-  FSA_DEVICE int first_row(int i) const { return (tiles - 1 - item(i) / heads) * T::kRows; }
-
- private:
-  FSA_DEVICE static int item(int i) { return blockIdx.x * T::kTiles + i; }
-};
 
 /// The first warpgroup's first three warps: they look the rows of the tiles up and bring Q, a tile ahead of what is attended.
 template <class T, class Rule>
@@ -141,8 +41,8 @@ class RangeFinder {
       tile.rows[in_tile] = found.range();
       const WarpBounds bounds = found.bounds();
       starts[r] = __ballot_sync(~0u, found.starts_segment());
-      const int steps =
-          __reduce_add_sync(~0u, found.starts_segment() ? ceil_div(found.segment.end, T::kKeys) - found.segment.begin / T::kKeys : 0);
+      const int steps = __reduce_add_sync(
+          ~0u, found.starts_segment() ? ceil_div(found.segment.end - RangeStep::first_of<T>(found.segment), T::kKeys) : 0);
       if (lane_ == 0) {
         tile.bounds[lookup] = bounds;
         tile.counts[lookup] = {__popc(starts[r]), steps};
@@ -158,8 +58,14 @@ class RangeFinder {
       before.segments += tile.counts[lookup].segments;
       before.steps += tile.counts[lookup].steps;
     }
-    if (threadIdx.x == 0) tile.all = before;
+    if (threadIdx.x == 0) tile.all = before.segments > 0 ? before : none(tile);
     sync_named<1, T::kFinders>();
+  }
+
+  /// Of a tile that sees nothing: a step without keys, so that every tile has one.
+  FSA_DEVICE static SegmentCount none(RangeTile<T>& tile) {
+    tile.segments[0] = {0, 0};
+    return {1, 1};
   }
 
   const RangeParams& p_;
@@ -186,7 +92,8 @@ class RangeFeeder {
       for (int s = 0; s < segments; ++s) {
         const KeyRange segment = tile.segments[s];
 #pragma unroll 1
-        for (int first = segment.begin / T::kKeys * T::kKeys; first < segment.end; first += T::kKeys) copy(list.head(i), first, segment);
+        for (int first = RangeStep::first_of<T>(segment), end = max(segment.end, 1); first < end; first += T::kKeys)
+          copy(list.head(i), first, segment);
       }
       barrier(tables_.walk_empty[i & 1]).arrive();
     }
@@ -194,40 +101,56 @@ class RangeFeeder {
 
  private:
   FSA_DEVICE void copy(int head, int first, const KeyRange& segment) {
-    const long long tile = tile_index<T>(p_, head, first);
+    const int* const fields = p_.v_fields + head * laid_out_blocks<T>(p_) + first / T::kKeys;
+    const TileField field{__ldg(fields)}, next{__ldg(fields + (first % T::kKeys != 0))};
+    const LaidOutRows<T, typename T::KTile> k(p_, head, first);
+    const LaidOutRows<T, typename T::VTile> v(p_, head, first);
     const Mbarrier k_full = barrier(tables_.k_full[at_.stage]), v_full = barrier(tables_.v_full[at_.stage]);
-    const TileField field{__ldg(p_.v_fields + tile)};
-    const RangeStep step = RangeStep::of<T>(first, segment, field.exponent());
-    const unsigned char* const v = p_.v_tiles + tile * T::kVBytes;
-    const bool whole = field.is_finite() || !step.template is_partial<T>();
+    const RangeStep step = RangeStep::of<T>(first, segment, min(field.exponent(), next.exponent()));
+    const bool exists = (field.is_finite() && next.is_finite()) || !step.template is_partial<T>();
+    const bool whole = exists && field.exponent() == next.exponent();
     if (lane_ == 0) {
       barrier(tables_.k_empty[at_.stage]).wait(at_.parity ^ 1);
       tables_.steps[at_.stage] = step;
       k_full.arrive_expecting(T::kKBytes);
-      copy_bulk(memory_.k(at_.stage), p_.k_tiles + tile * T::kKBytes, T::kKBytes, k_full);
+      copy_panels(memory_.k(at_.stage), p_.k_tiles, k, k_full);
       barrier(tables_.v_empty[at_.stage]).wait(at_.parity ^ 1);
       if (whole) {
         v_full.arrive_expecting(T::kVBytes);
-        copy_bulk(memory_.v(at_.stage), v, T::kVBytes, v_full);
+        copy_panels(memory_.v(at_.stage), p_.v_tiles, v, v_full);
       }
     }
     __syncwarp();
     if (!whole) {
-      copy_existing(v, step, memory_.v(at_.stage));
+      const int own = T::kKeys - first % T::kKeys;
+      copy_values(p_.v_tiles, v, step, own, step.field() - field.exponent(), step.field() - next.exponent(), memory_.v(at_.stage));
       if (lane_ == 0) v_full.arrive();
     }
     at_.advance();
   }
 
-  /// A tile of V with zeros for the rows that are not of the segment: an infinity or NaN there would make NaN of a probability of 0.
-  FSA_DEVICE void copy_existing(const unsigned char* v, const RangeStep& step, unsigned v_tile) const {
+  template <class Rows>
+  FSA_DEVICE static void copy_panels(unsigned tile, const unsigned char* panels, const Rows& rows, const Mbarrier& full) {
+    constexpr int kBytes = T::kKeys * 128;
+#pragma unroll
+    for (int i = 0; i < Rows::kPanels; ++i) copy_bulk(tile + i * kBytes, panels + rows.offset + i * rows.pitch, kBytes, full);
+  }
+
+  /// A tile of V by pieces, where a bulk copy will not do: zeros for the rows that are not of the segment, as an infinity or NaN there
+  /// would make NaN of a probability of 0; the others in units of the step, which the block of the first `own` rows and that of
+  /// the rest are finer than by these powers of two.
+  FSA_DEVICE void copy_values(const unsigned char* panels, const LaidOutRows<T, typename T::VTile>& rows, const RangeStep& step, int own,
+                              int exponent, int next_exponent, unsigned v_tile) const {
+    constexpr int kPanel = T::kKeys * 128;
+    const float factor = exp2_fast(static_cast<float>(exponent)), next_factor = exp2_fast(static_cast<float>(next_exponent));
 #pragma unroll 4
     for (int at = lane_ * 16; at < T::kVBytes; at += 32 * 16) {
       const int row = at / 128 % T::kKeys;
-      copy16_async_or_zero(v_tile + at, v + at, row >= step.begin() && row < step.end());
+      uint4 x = make_uint4(0, 0, 0, 0);
+      if (row >= step.begin() && row < step.end()) x = load16_streaming(panels + rows.offset + at / kPanel * rows.pitch + at % kPanel);
+      if constexpr (!T::kF16) x = multiply8<true>(x, row < own ? factor : next_factor);
+      store_smem16(v_tile + at, x);
     }
-    commit_copies();
-    wait_copies<0>();
     fence_async_proxy();
     __syncwarp();
   }
@@ -258,30 +181,34 @@ class RangeConsumer {
     if (group_ == 1) pass_turn();
 #pragma unroll 1
     for (int i = 0; list.has(i); ++i) {
-      barrier(tables_.q_full).wait(i & 1);
-      fence_async_proxy();
-      attend(tables_.tiles[i & 1]);
-      const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
-      store_outputs<T, T::kOutput>(p_, state_, list.head(i), list.first_row(i) + in_tile, lane_);
+      attend(take_on(i));
+      store(list, i, state_);
     }
     if (group_ == 0) take_turn();  // the last that was passed on
   }
 
- private:
-  FSA_DEVICE void attend(const RangeTile<T>& tile) {
+ protected:
+  /// Reads what is known of the thread block's tile i, and its Q where registers hold that; returns its steps.
+  FSA_DEVICE int take_on(int i) {
+    barrier(tables_.q_full).wait(i & 1);
+    fence_async_proxy();
+    const RangeTile<T>& tile = tables_.tiles[i & 1];
     const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
     rows_[0] = tile.rows[in_tile];
     rows_[1] = tile.rows[in_tile + 8];
     const WarpBounds a = tile.bounds[2 * group_], b = tile.bounds[2 * group_ + 1];
     bounds_ = {min(a.begin, b.begin), max(a.end, b.end), max(a.all_begin, b.all_begin), min(a.all_end, b.all_end)};
-    int left = __reduce_max_sync(~0u, tile.all.steps);
+    const int steps = __reduce_max_sync(~0u, tile.all.steps);
     if constexpr (T::kHoldsQueries) {
       hold_queries();
       barrier(tables_.q_empty).arrive();
     }
+    return steps;
+  }
+
+  FSA_DEVICE void attend(int left) {
     state_.clear();
-    state_.field = 0;
-    coarsest_ = 1 << 20;
+    forget_units();
 #pragma unroll 1
     while (true) {
       for (; left > 0 && !meets_next(); --left) skip();
@@ -289,6 +216,16 @@ class RangeConsumer {
       attend_run(left);
     }
     if constexpr (!T::kHoldsQueries) barrier(tables_.q_empty).arrive();
+  }
+
+  FSA_DEVICE void forget_units() {
+    state_.field = 0;
+    coarsest_ = 1 << 20;
+  }
+
+  FSA_DEVICE void store(const TileList<T>& list, int i, const RangeState<T>& state) const {
+    const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
+    store_outputs<T, T::kOutput>(p_, state, list.head(i), list.first_row(i) + in_tile, lane_);
   }
 
   /// Steps that follow one another, of which the warpgroup's rows see something each.
@@ -302,6 +239,7 @@ class RangeConsumer {
     finish_scores();
     if (moves_) state_.scale(decay_);
     pack();
+    settle_units();
 #pragma unroll 1
     for (--left; left > 0 && meets_next(); --left) {
       take_turn();
@@ -315,6 +253,7 @@ class RangeConsumer {
       finish_outputs();
       if (moves_) state_.scale(decay_);
       pack();
+      settle_units();
     }
     wgmma_fence();
     start_outputs();
@@ -349,12 +288,17 @@ class RangeConsumer {
     }
   }
 
-  /// Waits for K of the next step; whether one of the warpgroup's rows sees a key of it.
-  FSA_DEVICE bool meets_next() {
+  /// Waits for K of the next step.
+  FSA_DEVICE void await_step() {
     barrier(tables_.k_full[k_.stage]).wait(k_.parity);
     RangeStep mine{};
     if (lane_ == 0) mine = tables_.steps[k_.stage];  // by the lane that gives the stage back
     step_ = {__shfl_sync(~0u, mine.first, 0), __shfl_sync(~0u, mine.packed, 0)};
+  }
+
+  /// Waits for K of the next step; whether one of the warpgroup's rows sees a key of it.
+  FSA_DEVICE bool meets_next() {
+    await_step();
     return __any_sync(~0u, bounds_.meets(step_.first + step_.begin(), step_.first + step_.end()));
   }
 
@@ -381,21 +325,29 @@ class RangeConsumer {
     wgmma_commit();
   }
 
-  FSA_DEVICE void start_outputs() {
+  /// Adds to the outputs, or begins them.
+  FSA_DEVICE void start_outputs(bool add = true) {
     barrier(tables_.v_full[v_.stage]).wait(v_.parity);
-    if (!T::kF16 && __any_sync(~0u, field_ != state_.field)) change_units();
     wgmma_fence();
     const unsigned long long v = T::VTile::column_major(memory_.v(v_.stage));
 #pragma unroll
-    for (int k = 0; k < T::kKeys / 16; ++k) wgmma<true, true>(state_.o[0], a_[k], v + T::VTile::rows_on(2 * k), true);
+    for (int k = 0; k < T::kKeys / 16; ++k) wgmma<true, true>(state_.o[0], a_[k], v + T::VTile::rows_on(2 * k), add || k > 0);
     wgmma_commit();
   }
 
   FSA_DEVICE void finish_outputs() {
     wgmma_wait<0>();
     pin(state_.o[0]);
+    release_values();
+  }
+
+  FSA_DEVICE void release_values() {
     release(tables_.v_empty[v_.stage]);
     v_.advance();
+  }
+
+  FSA_DEVICE void settle_units() {
+    if (!T::kF16 && __any_sync(~0u, field_ != state_.field)) change_units();
   }
 
   /// Outputs follow V's scale from tile to tile, to finer ones up to 2^64 only, lest they overflow: what is smaller by more than
@@ -406,7 +358,10 @@ class RangeConsumer {
     const float carry = state_.change_units(field);
     const float factor[1][2] = {{carry, carry}};
     state_.scale(factor);
-    if (field == field_) return;
+    if (field != field_) clear_probabilities();
+  }
+
+  FSA_DEVICE void clear_probabilities() {
 #pragma unroll
     for (int k = 0; k < T::kKeys / 16; ++k)
 #pragma unroll
@@ -419,7 +374,8 @@ class RangeConsumer {
     k_.advance();
     field_ = step_.field();
     const int begin = step_.first + step_.begin(), end = step_.first + step_.end();
-    if (__any_sync(~0u, end - begin < T::kKeys || !bounds_.all_see(begin, end))) hide_unseen(begin, end);
+    const bool all_seen = end - begin == T::kKeys && rows_[0].sees_all(begin, end) && rows_[1].sees_all(begin, end);
+    if (__any_sync(~0u, !all_seen)) hide_unseen(begin, end);
     float top[1][2];
     moves_ = __any_sync(~0u, find_highest<T>(s_, state_, scale_log2_, top));
     if (moves_) state_.raise(top, decay_);
@@ -471,25 +427,5 @@ class RangeConsumer {
   float decay_[1][2];
   bool moves_;
 };
-
-template <RangeShape kShape, RangeConfig kConfig, class Rule>
-FSA_DEVICE void attend_ranges(const RangeParams& p) {
-  using T = RangePlan<kShape, kConfig>;
-  extern __shared__ __align__(1024) unsigned char smem[];
-  static_assert(sizeof(RangeTables<T>) <= kConfig.table_bytes(), "the plan and the tables must agree");
-  const RangeMemory<T> memory{smem_address(smem), *reinterpret_cast<RangeTables<T>*>(smem + kConfig.table_offset(kShape))};
-  if (threadIdx.x == 0) memory.init();
-  __syncthreads();
-  if (threadIdx.x < T::kCopiers) {
-    if constexpr (T::kConsumers > 1) give_registers<T::kProducerRegisters>();
-    if (threadIdx.x < T::kFinders)
-      RangeFinder<T, Rule>(p, memory).run();
-    else
-      RangeFeeder<T>(p, memory).run();
-  } else {
-    if constexpr (T::kConsumers > 1) take_registers<T::kConsumerRegisters>();
-    RangeConsumer<T>(p, memory).run();
-  }
-}
 
 }  // namespace fsa::cuda::hopper

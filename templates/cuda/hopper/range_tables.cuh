@@ -1,0 +1,113 @@
+#pragma once
+// Owns what the warps of a thread block of Hopper's attention over ranges share: tiles of rows, steps, stages and barriers.
+#include "cuda/hopper/mbarrier.cuh"
+#include "cuda/hopper/range_plan.cuh"
+#include "cuda/range_rows.cuh"
+
+namespace fsa::cuda::hopper {
+
+/// Segments, and the steps that they are walked in.
+struct SegmentCount {
+  int segments, steps;
+};
+
+/// A step: what of its segment lies in kKeys rows of K and V. The others do not exist to it.
+struct RangeStep {
+  int first;        // row that it begins at
+  unsigned packed;  // where the segment begins and ends in it, 8 bits each, and the field of V's scale
+
+  template <class T>
+  FSA_DEVICE static RangeStep of(int first, const KeyRange& segment, int field) {
+    static_assert(T::kKeys < 256, "8 bits count the step's rows");
+    const int begin = max(segment.begin - first, 0), end = min(segment.end - first, T::kKeys);
+    return {first, static_cast<unsigned>(begin | end << 8 | field << 16)};
+  }
+  /// The row that a segment's first step begins at; the others follow.
+  template <class T>
+  FSA_DEVICE static int first_of(const KeyRange& segment) {
+    return segment.begin / T::kStepAlign * T::kStepAlign;
+  }
+  FSA_DEVICE int begin() const { return static_cast<int>(packed & 255); }
+  FSA_DEVICE int end() const { return static_cast<int>(packed >> 8 & 255); }
+  FSA_DEVICE int field() const { return static_cast<int>(packed >> 16); }
+  template <class T>
+  FSA_DEVICE bool is_partial() const {
+    return begin() > 0 || end() < T::kKeys;
+  }
+};
+
+/// What is known of a tile of rows.
+template <class T>
+struct RangeTile {
+  KeyRange segments[T::kRows];
+  RowRange rows[T::kRows];
+  WarpBounds bounds[T::kLookups];    // of 32 rows each
+  SegmentCount counts[T::kLookups];  // of 32 rows each
+  SegmentCount all;
+};
+
+/// What the warps of a thread block tell each other, in shared memory.
+template <class T>
+struct RangeTables {
+  // Barriers:
+  unsigned long long q_full, q_empty, walk_full[2], walk_empty[2];
+  unsigned long long k_full[T::kStages], k_empty[T::kStages], v_full[T::kStages], v_empty[T::kStages];
+  RangeStep steps[T::kStages];  // what each stage holds
+  RangeTile<T> tiles[2];        // tile i of the thread block in tiles[i % 2]: one is looked up while another is attended
+};
+
+FSA_DEVICE Mbarrier barrier(const unsigned long long& word) { return Mbarrier(smem_address(&word)); }
+
+/// A block's shared memory.
+template <class T>
+struct RangeMemory {
+  unsigned tiles;  // address of Q, then stages of K, then stages of V
+  RangeTables<T>& tables;
+
+  FSA_DEVICE unsigned k(int stage) const { return tiles + T::kQBytes + stage * T::kKBytes; }
+  FSA_DEVICE unsigned v(int stage) const { return tiles + T::kQBytes + T::kStages * T::kKBytes + stage * T::kVBytes; }
+
+  /// By one thread, before the others come.
+  FSA_DEVICE void init() const {
+    barrier(tables.q_full).init(T::kFinders + 1);
+    barrier(tables.q_empty).init(128 * T::kConsumers);
+    for (int i = 0; i < 2; ++i) {
+      barrier(tables.walk_full[i]).init(1);
+      barrier(tables.walk_empty[i]).init(32);
+    }
+    for (int s = 0; s < T::kStages; ++s) {
+      barrier(tables.k_full[s]).init(1);
+      barrier(tables.v_full[s]).init(1);
+      barrier(tables.k_empty[s]).init(4 * T::kConsumers);
+      barrier(tables.v_empty[s]).init(4 * T::kConsumers);
+    }
+    publish_barriers();
+  }
+};
+
+/// A place in a ring of stages, and the parity of the phase that a consumer waits for there.
+template <int kStages>
+struct RingPlace {
+  int stage = 0, parity = 0;
+
+  FSA_DEVICE void advance() {
+    stage = stage + 1 == kStages ? 0 : stage + 1;
+    parity ^= stage == 0;
+  }
+};
+
+/// The tiles of a thread block: heads fastest, the last rows first, as they have most to do where all see the first key.
+template <class T>
+struct TileList {
+  int heads, tiles;
+
+  FSA_DEVICE explicit TileList(const RangeParams& p) : heads(p.heads_kv), tiles(ceil_div(p.total_q * T::kGroup, T::kRows)) {}
+  FSA_DEVICE bool has(int i) const { return i < T::kTiles && item(i) < heads * tiles; }
+  FSA_DEVICE int head(int i) const { return item(i) % heads; }
+  FSA_DEVICE int first_row(int i) const { return (tiles - 1 - item(i) / heads) * T::kRows; }
+
+ private:
+  FSA_DEVICE static int item(int i) { return blockIdx.x * T::kTiles + i; }
+};
+
+}  // namespace fsa::cuda::hopper
