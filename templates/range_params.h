@@ -21,10 +21,11 @@ struct RangeParams {
   int kernel_size, stride;  // compressed attention alone
   int window;               // sliding window alone
   float scale;              // softmax scale
-  // Workspace of CUDA kernels that multiply by warpgroups: K and V as tiles of rows, each as shared memory holds it.
-  unsigned char* k_tiles;  // [Hkv, ceil(R / keys)] tiles of keys rows
+  // Workspace of CUDA kernels that multiply by warpgroups: K and V in panels of 64 columns, as shared memory holds them. They are
+  // laid out by blocks of `keys` rows, ceil(R / keys) + 1 of them.
+  unsigned char* k_tiles;  // [Hkv, panels, blocks * keys] lines of 128 bytes
   unsigned char* v_tiles;  // the same, in f16
-  int* v_fields;           // [Hkv, ceil(R / keys)]: exponent field of the power of two that a tile of v was multiplied by
+  int* v_fields;           // [Hkv, blocks]: exponent field of the power of two that a block of v was multiplied by
 };
 
 /// Rows [begin, end).

@@ -81,6 +81,16 @@ FSA_DEVICE uint4 pack8(const float (&x)[8]) {
   return make_uint4(pack2<kF16>(x[0], x[1]), pack2<kF16>(x[2], x[3]), pack2<kF16>(x[4], x[5]), pack2<kF16>(x[6], x[7]));
 }
 
+/// Eight 16-bit numbers times a factor, rounded to nearest even.
+template <bool kF16>
+FSA_DEVICE uint4 multiply8(uint4 numbers, float factor) {
+  const auto multiply = [factor](unsigned word) {
+    const float2 pair = unpack2<kF16>(word);
+    return pack2<kF16>(pair.x * factor, pair.y * factor);
+  };
+  return make_uint4(multiply(numbers.x), multiply(numbers.y), multiply(numbers.z), multiply(numbers.w));
+}
+
 /// Both numbers of a word of two bf16 times those of another, rounded to nearest even.
 FSA_DEVICE unsigned multiply_bf16x2(unsigned a, unsigned b) {
   constexpr unsigned kMinusZeros = 0x80008000u;
@@ -113,7 +123,7 @@ FSA_DEVICE void store8(void* tensor, long long index, const float (&x)[8]) {
     at[0] = make_float4(x[0], x[1], x[2], x[3]);
     at[1] = make_float4(x[4], x[5], x[6], x[7]);
   } else {
-    *reinterpret_cast<uint4*>(static_cast<unsigned short*>(tensor) + index) = pack8<kElement == Element::kF16>(x);
+    *reinterpret_cast<uint4*>(static_cast<unsigned short*>(tensor) + index) = pack8 < kElement == Element::kF16 > (x);
   }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // Owns the CUDA core of attention over ranges: every query row sees one run of the packed rows of K and V, which a family's
 // Rule gives. A tile of query rows walks what its rows see, sequence by sequence, with an online softmax.
-#include "cuda/hopper/range_attention.cuh"
+#include "cuda/hopper/range_stream.cuh"
 #include "cuda/hopper/range_tiles.cuh"
 #include "cuda/mma.cuh"
 #include "cuda/range_config.h"

@@ -16,6 +16,10 @@ struct RangeConfig {
   int blocks = 2;     ///< thread blocks per multiprocessor that registers are bounded for
   int tiles = 1;      ///< tiles of rows that a thread block attends, one after the other
   int pingpong = 0;   ///< 1: two warpgroups start their products in turns
+  int stream = 0;     ///< 1: a warpgroup's tiles are one stream of steps: a tile's first product runs with the last one's last
+
+  /// Of warpgroups: steps begin at multiples of so many rows of K and V, and of as many exist that all of a step do.
+  static constexpr int kStepAlign = 16;
 
   FSA_HOST_DEVICE constexpr bool warpgroups() const { return mma == Mma::kWarpgroup; }
   FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps + (warpgroups() ? 128 : 0); }
@@ -46,8 +50,10 @@ struct RangeConfig {
     const int all = 512 / (warps / 4 + 1) / 8 * 8 * (warps / 4 + 1), each = (all - producer_registers()) / (warps / 4) / 8 * 8;
     return each < 240 ? each : 240;
   }
-  /// Of those that attend, without Q: logits, probabilities, outputs, and addresses with what passes through.
-  FSA_HOST_DEVICE constexpr int attending_registers(const RangeShape& s) const { return keys / 2 + keys / 4 + s.head_dim_v / 2 + 32; }
+  /// Of those that attend, without Q: logits, probabilities, outputs, and addresses with what passes through. A stream knows two tiles.
+  FSA_HOST_DEVICE constexpr int attending_registers(const RangeShape& s) const {
+    return keys / 2 + keys / 4 + s.head_dim_v / 2 + 32 + (stream != 0 ? 12 : 0);
+  }
 
   // Shared memory: Q, then stages of K and V, then the tables.
   FSA_HOST_DEVICE constexpr int tile(int tile_rows, int columns) const {

@@ -17,15 +17,15 @@ int registers(const RangeShape& s, const RangeConfig& c) {
   return c.warpgroups() ? std::min(255, 65536 / c.threads() / 8 * 8) : c.warp_registers(s) + c.held_registers(s);
 }
 
-/// Tiles that K and V are laid out as.
-std::int64_t laid_out_tiles(const RangeProblem& p, const RangeConfig& c) { return p.heads_kv * ceil_div64(p.total_rows, c.keys); }
+/// Blocks of `keys` rows that K and V are laid out as: one more per head than there are rows for, as a step may begin in any.
+std::int64_t laid_out_blocks(const RangeProblem& p, const RangeConfig& c) { return p.heads_kv * (ceil_div64(p.total_rows, c.keys) + 1); }
 
 std::string invalid_for_warps(const RangeShape& s, const RangeConfig& c, const Target& target) {
   if (c.warps < 1 || c.warps > 16) return fmt::format("warps is {}, not 1 to 16", c.warps);
   if (c.row_tiles < 1 || c.row_tiles > 2) return fmt::format("row_tiles is {}, not 1 or 2", c.row_tiles);
   if (c.keys != 16 && c.keys != 32 && c.keys != 64 && c.keys != 128) return fmt::format("keys is {}, not 16, 32, 64 or 128", c.keys);
   if (c.tiles != 1) return fmt::format("tiles is {}: with mma.sync a thread block attends 1", c.tiles);
-  if (c.pingpong != 0) return "pingpong is for warpgroups";
+  if (c.pingpong != 0 || c.stream != 0) return "pingpong and stream are for warpgroups";
   const int needed = registers(s, c), cap = register_cap(c.threads(), c.blocks, target);
   return needed > cap ? fmt::format("it needs about {} registers of {}", needed, cap) : std::string();
 }
@@ -39,6 +39,7 @@ std::string invalid_for_warpgroups(const RangeShape& s, const RangeConfig& c, co
   if (c.tiles < 1 || c.tiles > 64) return fmt::format("tiles is {}, not 1 to 64", c.tiles);
   if (c.pingpong < 0 || c.pingpong > 1 || (c.pingpong == 1 && c.warps != 8))
     return fmt::format("pingpong is {}: 1 is for two warpgroups, 0 for any", c.pingpong);
+  if (c.stream < 0 || c.stream > 1) return fmt::format("stream is {}, not 0 or 1", c.stream);
   const int needed = c.attending_registers(s), held = c.consumer_registers();
   return needed > held ? fmt::format("a warpgroup needs about {} registers of {}", needed, held) : std::string();
 }
@@ -91,13 +92,15 @@ std::optional<RangeConfig> default_of_warpgroups(const RangeProblem& p, const Ta
   constexpr std::array<std::array<int, 2>, 4> kPreferred{{{112, 3}, {80, 4}, {64, 3}, {64, 2}}};
   for (const auto& [keys, stages] : kPreferred) {
     c.keys = keys, c.stages = stages;
-    // Turns pay where a tile is few steps: 3 % of a window of 512 keys, nothing of 2,048 compressed ones.
+    const bool few_steps = mean_visible(p) < 8 * keys;
+    if (p.compressed() && few_steps && keys > 80) continue;
+    // Turns pay where steps are short; one stream where a window's tile is few of them.
     c.pingpong = keys <= 80;
-    if (mean_visible(p) < 8 * keys && keys > 80) continue;
-    // A block of several tiles brings the next one's rows while it attends one; but enough blocks come first, or the last of them
-    // leave multiprocessors idle.
+    c.stream = !p.compressed() && few_steps;
+    // A block of several tiles brings the next one's rows while it attends one, and a stream begins and ends once per block; but
+    // enough blocks come first, or the last of them leave multiprocessors idle.
     const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
-    for (c.tiles = 8; c.tiles > 1 && tiles / c.tiles < 4 * kMultiprocessors;) c.tiles /= 2;
+    for (c.tiles = c.stream ? 16 : 8; c.tiles > 1 && tiles / c.tiles < (c.stream ? 3 : 4) * kMultiprocessors;) c.tiles /= 2;
     if (RangeKernels::invalid_reason(p, c, target).empty()) return c;
   }
   return std::nullopt;
@@ -108,7 +111,8 @@ std::optional<RangeConfig> default_of_warpgroups(const RangeProblem& p, const Ta
 const FieldTable<RangeConfig>& RangeKernels::config_fields() {
   static const FieldTable<Config> fields{
       {"mma", &Config::mma, mma_names()}, {"warps", &Config::warps},   {"row_tiles", &Config::row_tiles}, {"keys", &Config::keys},
-      {"stages", &Config::stages},        {"blocks", &Config::blocks}, {"tiles", &Config::tiles},         {"pingpong", &Config::pingpong}};
+      {"stages", &Config::stages},        {"blocks", &Config::blocks}, {"tiles", &Config::tiles},         {"pingpong", &Config::pingpong},
+      {"stream", &Config::stream}};
   return fields;
 }
 
@@ -127,7 +131,8 @@ std::vector<Tunable<RangeConfig>> RangeKernels::tunables(const RangeProblem& p, 
           {f[4], values_with(hopper ? std::vector<std::int64_t>{2, 3, 4} : std::vector<std::int64_t>{2, 3}, c.stages)},
           {f[5], values_with({1, 2, 3}, c.blocks)},
           {f[6], values_with(hopper ? std::vector<std::int64_t>{1, 4, 8} : std::vector<std::int64_t>{1}, c.tiles)},
-          {f[7], hopper ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}}};
+          {f[7], hopper ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}},
+          {f[8], hopper ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}}};
 }
 
 std::string RangeKernels::invalid_reason(const RangeProblem& p, const Config& c, const Target& target) {
@@ -149,7 +154,7 @@ Resources RangeKernels::resources(const RangeProblem& p, const Config& c) {
 
 std::vector<Launch> RangeKernels::launches(const RangeProblem& p, const Config& c) {
   const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
-  return {launch("kernel_entry_prepare", c.warpgroups() ? laid_out_tiles(p, c) : 0, c.threads(), 0),
+  return {launch("kernel_entry_prepare", c.warpgroups() ? 2 * laid_out_blocks(p, c) : 0, c.threads(), 0),
           launch("kernel_entry_run", ceil_div64(tiles, c.tiles), c.threads(), static_cast<std::size_t>(c.smem_bytes(range_shape(p))))};
 }
 
@@ -157,10 +162,10 @@ std::vector<TensorSpec> RangeKernels::workspace(const RangeProblem& p, const Con
   if (!c.warpgroups()) return {};
   const RangeShape s = range_shape(p);
   const std::string prefix = p.compressed() ? "c" : "";
-  const std::int64_t tiles = laid_out_tiles(p, c);
-  return {{prefix + "k_tiles", Access::kWrite, DType::kI32, {tiles, c.k_bytes(s) / 4}},
-          {prefix + "v_tiles", Access::kWrite, DType::kI32, {tiles, c.v_bytes(s) / 4}},
-          {prefix + "v_fields", Access::kWrite, DType::kI32, {tiles}}};
+  const std::int64_t blocks = laid_out_blocks(p, c);
+  return {{prefix + "k_tiles", Access::kWrite, DType::kI32, {blocks, c.k_bytes(s) / 4}},
+          {prefix + "v_tiles", Access::kWrite, DType::kI32, {blocks, c.v_bytes(s) / 4}},
+          {prefix + "v_fields", Access::kWrite, DType::kI32, {blocks}}};
 }
 
 void RangeKernels::bind_workspace(std::span<const TensorView> workspace, RangeParams& params) {

@@ -17,6 +17,8 @@ struct WarpBounds {
 /// The range of one row.
 struct RowRange {
   int begin, count;
+
+  FSA_DEVICE bool sees_all(int first, int last) const { return begin <= first && begin + count >= last; }
 };
 
 /// A packed sequence, its bounds inside the tensors whatever cu_q, cu_k and cu_rows hold.

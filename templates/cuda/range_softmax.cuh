@@ -59,16 +59,24 @@ struct RangeState {
   float sum[T::kRowTiles][2];                 // of the lane's own columns
   int field = 0;                              // of the scale that o is in units of
 
-  FSA_DEVICE void clear() {
+  FSA_DEVICE void clear_outputs() {
 #pragma unroll
-    for (int r = 0; r < T::kRowTiles; ++r) {
+    for (int r = 0; r < T::kRowTiles; ++r)
 #pragma unroll
       for (int n = 0; n < T::kOutputTiles; ++n)
 #pragma unroll
         for (int e = 0; e < 4; ++e) o[r][n][e] = 0;
+  }
+  FSA_DEVICE void clear_softmax() {
+#pragma unroll
+    for (int r = 0; r < T::kRowTiles; ++r) {
       reference[r][0] = reference[r][1] = kMasked;
       sum[r][0] = sum[r][1] = 0;
     }
+  }
+  FSA_DEVICE void clear() {
+    clear_outputs();
+    clear_softmax();
   }
 
   /// Moves to references that suit the logits' maxima `top` (of the lane's own columns). Outputs are to be scaled by `decay`.

@@ -79,7 +79,7 @@ Resources Cuda::resources(const Problem& p, const Config& c) {
 
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
   const SelectedShape s = selected_shape(p);
-  const std::int64_t heads_q = std::int64_t{p.heads_kv} * p.group, tiles = p.heads_kv * p.cells();
+  const std::int64_t heads_q = std::int64_t{p.heads_kv} * p.group, blocks = p.heads_kv * (p.cells() + 1);
   return {cuda::query_tensor(p),
           cuda::key_tensor(p),
           cuda::value_tensor(p),
@@ -90,14 +90,14 @@ std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
           {"shared_o", Access::kWrite, DType::kF16, {p.total_q, heads_q, p.head_dim_v}},
           {"shared_unit", Access::kWrite, DType::kF32, {heads_q, p.total_q}},
           {"shared_lse", Access::kWrite, DType::kF32, {heads_q, p.total_q}},
-          {"block_k_tiles", Access::kWrite, DType::kI32, {tiles, c.range(s).k_bytes(range_shape(s)) / 4}},
-          {"block_v_tiles", Access::kWrite, DType::kI32, {tiles, c.range(s).v_bytes(range_shape(s)) / 4}},
-          {"block_v_fields", Access::kWrite, DType::kI32, {tiles}}};
+          {"block_k_tiles", Access::kWrite, DType::kI32, {blocks, c.range(s).k_bytes(range_shape(s)) / 4}},
+          {"block_v_tiles", Access::kWrite, DType::kI32, {blocks, c.range(s).v_bytes(range_shape(s)) / 4}},
+          {"block_v_fields", Access::kWrite, DType::kI32, {blocks}}};
 }
 
 std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
   const Resources r = resources(p, c);
-  return {cuda::launch("kernel_entry_prepare", p.total_q > 0 ? p.heads_kv * p.cells() : 0, c.threads(), 0),
+  return {cuda::launch("kernel_entry_prepare", p.total_q > 0 ? 2 * p.heads_kv * p.cells() : 0, c.threads(), 0),
           cuda::launch("kernel_entry_run", cuda::ceil_div64(all_tiles(p), c.tiles), c.threads(), r.scratch_bytes)};
 }
 

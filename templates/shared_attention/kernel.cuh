@@ -104,7 +104,7 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
     if (lane_ < count) {
 #pragma unroll
       for (int w = 0; w < shared_blocks::kStepWords; ++w) word[w] = __ldg(steps + lane_ * shared_blocks::kStepWords + w);
-      field = __ldg(p_.range.v_fields + static_cast<long long>(head) * p_.cells + word[0]);
+      field = __ldg(p_.range.v_fields + head * cuda::hopper::laid_out_blocks<T>(p_.range) + word[0]);
     }
 #pragma unroll 1
     for (int s = 0; s < count; ++s) {
@@ -114,7 +114,7 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
 #pragma unroll
       for (int w = 0; w < 4; ++w) members[w] = __shfl_sync(~0u, word[2 + w], s);
       const auto step = cuda::hopper::RangeStep::of<T>(cell * T::kKeys, {cell * T::kKeys, cell * T::kKeys + keys}, scale.exponent());
-      this->copy(static_cast<long long>(head) * p_.cells + cell, scale, step, [&](int stage) {
+      this->copy(head, cell * T::kKeys, step, scale, scale, [&](int stage) {
         tables_.members[stage][0] = make_uint2(members[0], members[1]);
         tables_.members[stage][1] = make_uint2(members[2], members[3]);
       });
@@ -126,11 +126,11 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
   int lane_;
 };
 
-/// Grid: Hkv * C. Lays K and V out, a tile per cell.
+/// Grid: 2 * Hkv * C. Lays K and V out, a block per cell.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void prepare(const Params& p) {
   using T = Plan<kShape, kConfig>;
-  const int head = blockIdx.x / p.cells, cell = blockIdx.x % p.cells;
+  const int head = blockIdx.x / 2 / p.cells, cell = blockIdx.x / 2 % p.cells;
   const int b = cuda::last_not_above(p.range.num_seqs, cell, [&](int x) { return cuda::first_cell<T::kKeys>(__ldg(p.range.cu_k + x), x); });
   const auto row = [&](int x) { return min(max(x, 0), p.range.total_k); };
   int begin = 0, end = 0;
@@ -139,7 +139,7 @@ FSA_DEVICE void prepare(const Params& p) {
     begin = row(first + block * T::kKeys);
     end = row(min(__ldg(p.range.cu_k + b + 1), begin + T::kKeys));
   }
-  cuda::hopper::lay_out_tile<T>(p.range, head, blockIdx.x, begin, {begin, end});
+  cuda::hopper::lay_out_block<T>(p.range, head, begin, {begin, end}, cell * T::kKeys);
 }
 
 /// Grid: ceil(Hkv * X / tiles).

@@ -40,6 +40,7 @@ ROWS = {
     "selected_g4_32k_d64_hkv8": "--op selected --heads-q 32 --heads-kv 8 --head-dim 64 --seqlen 32k",
     "selected_g4_64k_d256": "--op selected --heads-q 16 --heads-kv 4 --head-dim 256 --seqlen 64k",
     "selected_g4_64k_overlap": selected(4, "64k", "--overlap 0.9"),
+    "selected_g4_64k_overlap_hybrid": selected(4, "64k", "--overlap 0.9 --variant hybrid --each"),
     "selected_g4_64k_mixed": selected(4, "4k", "--num-seqs 16 --mixed-lengths"),
     **{f"compressed_g{g}_64k": branch("compressed_attention", g) for g in (1, 4)},
     **{f"selection_g{g}_64k": branch("select_blocks", g) for g in (1, 4)},

@@ -1,7 +1,6 @@
 #pragma once
-// Owns attention over ranges for Hopper: K and V are laid out as tiles once; then a warpgroup copies them, the others multiply.
+// Owns the warpgroups that multiply in Hopper's attention over ranges.
 #include "cuda/hopper/range_producers.cuh"
-#include "cuda/range_softmax.cuh"
 
 namespace fsa::cuda::hopper {
 
@@ -24,17 +23,18 @@ class RangeConsumer {
     if (group_ == 1) pass_turn();
 #pragma unroll 1
     for (int i = 0; list.has(i); ++i) {
-      barrier(tables_.q_full).wait(i & 1);
-      fence_async_proxy();
-      attend(tables_.tiles[i & 1]);
-      const int unit = list.first_row(i) + group_ * T::kUnitRows, end = min(unit + T::kUnitRows, p_.total_q * T::kGroup);
-      store_outputs<T, T::kOutput>(p_, state_, list.head(i), unit + warp_ * 16 + lane_ / 4, end, lane_);
+      attend(take_on(i));
+      store(list, i, state_);
     }
     if (group_ == 0) take_turn();  // the last that was passed on
   }
 
- private:
-  FSA_DEVICE void attend(const RangeTile<T>& tile) {
+ protected:
+  /// Reads what is known of the thread block's tile i, and its Q where registers hold that; returns its steps.
+  FSA_DEVICE int take_on(int i) {
+    barrier(tables_.q_full).wait(i & 1);
+    fence_async_proxy();
+    const RangeTile<T>& tile = tables_.tiles[i & 1];
     const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
     rows_[0] = tile.rows[in_tile];
     rows_[1] = tile.rows[in_tile + 8];
@@ -42,14 +42,17 @@ class RangeConsumer {
       const WarpBounds a = tile.bounds[2 * group_], b = tile.bounds[2 * group_ + 1];
       bounds_ = {min(a.begin, b.begin), max(a.end, b.end), max(a.all_begin, b.all_begin), min(a.all_end, b.all_end)};
     }
-    int left = __reduce_max_sync(~0u, tile.all.steps);
+    const int steps = __reduce_max_sync(~0u, tile.all.steps);
     if constexpr (T::kHoldsQueries) {
       hold_queries();
       barrier(tables_.q_empty).arrive();
     }
+    return steps;
+  }
+
+  FSA_DEVICE void attend(int left) {
     state_.clear();
-    state_.field = 0;
-    coarsest_ = 1 << 20;
+    forget_units();
 #pragma unroll 1
     while (true) {
       for (; left > 0 && !meets_next(); --left) skip();
@@ -57,6 +60,16 @@ class RangeConsumer {
       attend_run(left);
     }
     if constexpr (!T::kHoldsQueries) barrier(tables_.q_empty).arrive();
+  }
+
+  FSA_DEVICE void forget_units() {
+    state_.field = 0;
+    coarsest_ = 1 << 20;
+  }
+
+  FSA_DEVICE void store(const TileList<T>& list, int i, const RangeState<T>& state) const {
+    const int unit = list.first_row(i) + group_ * T::kUnitRows, end = min(unit + T::kUnitRows, p_.total_q * T::kGroup);
+    store_outputs<T, T::kOutput>(p_, state, list.head(i), unit + warp_ * 16 + lane_ / 4, end, lane_);
   }
 
   /// Steps that follow one another, of which the warpgroup's rows see something each.
@@ -70,6 +83,7 @@ class RangeConsumer {
     finish_scores();
     if (moves_) state_.scale(decay_);
     pack();
+    settle_units();
 #pragma unroll 1
     for (--left; left > 0 && meets_next(); --left) {
       take_turn();
@@ -83,6 +97,7 @@ class RangeConsumer {
       finish_outputs();
       if (moves_) state_.scale(decay_);
       pack();
+      settle_units();
     }
     wgmma_fence();
     start_outputs();
@@ -117,12 +132,17 @@ class RangeConsumer {
     }
   }
 
-  /// Waits for K of the next step; whether one of the warpgroup's rows sees a key of it.
-  FSA_DEVICE bool meets_next() {
+  /// Waits for K of the next step.
+  FSA_DEVICE void await_step() {
     barrier(tables_.k_full[k_.stage]).wait(k_.parity);
     RangeStep mine{};
     if (lane_ == 0) mine = tables_.steps[k_.stage];  // by the lane that gives the stage back
     step_ = {__shfl_sync(~0u, mine.first, 0), __shfl_sync(~0u, mine.packed, 0)};
+  }
+
+  /// Waits for K of the next step; whether one of the warpgroup's rows sees a key of it.
+  FSA_DEVICE bool meets_next() {
+    await_step();
     if constexpr (T::kMembers) return find_members();
     return __any_sync(~0u, bounds_.meets(step_.first + step_.begin(), step_.first + step_.end()));
   }
@@ -163,21 +183,29 @@ class RangeConsumer {
     wgmma_commit();
   }
 
-  FSA_DEVICE void start_outputs() {
+  /// Adds to the outputs, or begins them.
+  FSA_DEVICE void start_outputs(bool add = true) {
     barrier(tables_.v_full[v_.stage]).wait(v_.parity);
-    if (!T::kF16 && __any_sync(~0u, field_ != state_.field)) change_units();
     wgmma_fence();
     const unsigned long long v = T::VTile::column_major(memory_.v(v_.stage));
 #pragma unroll
-    for (int k = 0; k < T::kKeys / 16; ++k) wgmma<true, true>(state_.o[0], a_[k], v + T::VTile::rows_on(2 * k), true);
+    for (int k = 0; k < T::kKeys / 16; ++k) wgmma<true, true>(state_.o[0], a_[k], v + T::VTile::rows_on(2 * k), add || k > 0);
     wgmma_commit();
   }
 
   FSA_DEVICE void finish_outputs() {
     wgmma_wait<0>();
     pin(state_.o[0]);
+    release_values();
+  }
+
+  FSA_DEVICE void release_values() {
     release(tables_.v_empty[v_.stage]);
     v_.advance();
+  }
+
+  FSA_DEVICE void settle_units() {
+    if (!T::kF16 && __any_sync(~0u, field_ != state_.field)) change_units();
   }
 
   /// Outputs follow V's scale from tile to tile, to finer ones up to 2^64 only, lest they overflow: what is smaller by more than
@@ -188,7 +216,10 @@ class RangeConsumer {
     const float carry = state_.change_units(field);
     const float factor[1][2] = {{carry, carry}};
     state_.scale(factor);
-    if (field == field_) return;
+    if (field != field_) clear_probabilities();
+  }
+
+  FSA_DEVICE void clear_probabilities() {
 #pragma unroll
     for (int k = 0; k < T::kKeys / 16; ++k)
 #pragma unroll
@@ -201,7 +232,7 @@ class RangeConsumer {
     k_.advance();
     field_ = step_.field();
     const int begin = step_.first + step_.begin(), end = step_.first + step_.end();
-    if (__any_sync(~0u, end - begin < T::kKeys || !all_see(begin, end))) hide_unseen(begin, end);
+    if (__any_sync(~0u, end - begin < T::kKeys || !sees_all(0, begin, end) || !sees_all(1, begin, end))) hide_unseen(begin, end);
     float references[2];
     if constexpr (T::kMembers) hide_strangers(references);
     float top[1][2];
@@ -223,14 +254,11 @@ class RangeConsumer {
     }
   }
 
-  /// Whether the warpgroup's rows, or the lane's own members where steps have some, see all of [begin, end).
-  FSA_DEVICE bool all_see(int begin, int end) const {
-    if constexpr (!T::kMembers) return bounds_.all_see(begin, end);
-    bool all = true;
-#pragma unroll
-    for (int half = 0; half < 2; ++half)
-      all = all && (!member_[half] || (begin >= rows_[half].begin && end <= rows_[half].begin + rows_[half].count));
-    return all;
+  /// Whether one of the lane's rows sees all of [begin, end), or is no member of the step.
+  FSA_DEVICE bool sees_all(int half, int begin, int end) const {
+    if constexpr (T::kMembers)
+      if (!member_[half]) return true;
+    return rows_[half].sees_all(begin, end);
   }
 
   /// Minus infinity for the keys that a row does not see, and those that the step does not have.
@@ -269,7 +297,7 @@ class RangeConsumer {
   RowRange rows_[2];
   WarpBounds bounds_;
   RangeStep step_;
-  bool member_[2];  // where steps have members: whether the lane's rows are
+  bool member_[2];        // where steps have members: whether the lane's rows are
   int field_, coarsest_;  // of V's scales: of the step whose probabilities wait, the least of the tile
   RingPlace<T::kStages> k_, v_;
   unsigned q_[T::kHoldsQueries ? T::kDepth / 16 : 1][4];
@@ -279,25 +307,5 @@ class RangeConsumer {
   float decay_[1][2];
   bool moves_;
 };
-
-template <RangeShape kShape, RangeConfig kConfig, class Rule>
-FSA_DEVICE void attend_ranges(const RangeParams& p) {
-  using T = RangePlan<kShape, kConfig>;
-  extern __shared__ __align__(1024) unsigned char smem[];
-  static_assert(sizeof(RangeTables<T>) <= kConfig.table_bytes(), "the plan and the tables must agree");
-  const RangeMemory<T> memory{smem_address(smem), *reinterpret_cast<RangeTables<T>*>(smem + kConfig.table_offset(kShape))};
-  if (threadIdx.x == 0) memory.init();
-  __syncthreads();
-  if (threadIdx.x < T::kCopiers) {
-    if constexpr (T::kConsumers > 1) give_registers<T::kProducerRegisters>();
-    if (threadIdx.x < T::kFinders)
-      RangeFinder<T, Rule>(p, memory).run();
-    else
-      RangeFeeder<T>(p, memory).run();
-  } else {
-    if constexpr (T::kConsumers > 1) take_registers<T::kConsumerRegisters>();
-    RangeConsumer<T>(p, memory).run();
-  }
-}
 
 }  // namespace fsa::cuda::hopper

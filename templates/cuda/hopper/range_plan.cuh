@@ -19,11 +19,12 @@ struct RangePlan {
   static constexpr bool kMembers = false;    // steps name the queries that see them
   static constexpr int kLookups = kRows / 32, kCopiers = 128, kFinders = 96, kTiles = kConfig.tiles, kThreads = kConfig.threads();
   static constexpr int kGroup = kShape.group, kD = kShape.head_dim, kDv = kShape.head_dim_v, kDepth = RangeConfig::k_columns(kShape);
+  static constexpr int kStepAlign = RangeConfig::kStepAlign;
   static constexpr int kRowTiles = 1, kKeyTiles = kKeys / 8, kOutputTiles = kDv / 8;
   using QTile = PanelTile<kRows, kDepth>;
   using KTile = PanelTile<kKeys, kDepth>;
   using VTile = PanelTile<kKeys, kDv>;
-  static constexpr bool kTakesTurns = kConfig.pingpong != 0;
+  static constexpr bool kTakesTurns = kConfig.pingpong != 0, kStreams = kConfig.stream != 0;
   static constexpr bool kHoldsQueries = kConfig.held_registers(kShape) > 0;
   static constexpr int kQBytes = kConfig.q_bytes(kShape), kKBytes = kConfig.k_bytes(kShape), kVBytes = kConfig.v_bytes(kShape);
   static constexpr int kProducerRegisters = RangeConfig::producer_registers(), kConsumerRegisters = kConfig.consumer_registers();
@@ -31,7 +32,7 @@ struct RangePlan {
   static constexpr float kHeadroom = 8.0f;
 };
 
-/// What the consumers know of a tile of V: the exponent field of the power of two that it was multiplied by (0 of f16, which are
+/// What is known of a block of V: the exponent field of the power of two that it was multiplied by (0 of f16, which are
 /// not), and whether its numbers are finite.
 struct TileField {
   int word;
@@ -41,10 +42,22 @@ struct TileField {
   FSA_DEVICE bool is_finite() const { return word < 256; }
 };
 
-/// The tile of K and V that row `row` of all lies in is number row / kKeys of its head.
+/// Blocks of kKeys rows that a head's K and V are laid out as. The last is of zeros: a step may begin at any kStepAlign-th row.
 template <class T>
-FSA_DEVICE long long tile_index(const RangeParams& p, int head, int row) {
-  return static_cast<long long>(head) * ceil_div(p.total_rows, T::kKeys) + row / T::kKeys;
+FSA_DEVICE int laid_out_blocks(const RangeParams& p) {
+  return ceil_div(p.total_rows, T::kKeys) + 1;
 }
+
+/// Row `row` of K or V as they are laid out: of every head the panels of a PanelTile of all its rows. Further panels are
+/// `pitch` bytes apart. Any kStepAlign-th row begins a tile of as many rows as are wanted.
+template <class T, class Tile>
+struct LaidOutRows {
+  long long pitch, offset;
+
+  FSA_DEVICE LaidOutRows(const RangeParams& p, int head, int row)
+      : pitch(static_cast<long long>(laid_out_blocks<T>(p)) * T::kKeys * 128), offset(head * kPanels * pitch + row * 128) {}
+
+  static constexpr int kPanels = ceil_div(Tile::kChunks, 8);
+};
 
 }  // namespace fsa::cuda::hopper

@@ -1,6 +1,7 @@
 #pragma once
 // Owns the warpgroup that serves the others in Hopper's attention over ranges: it looks rows up and brings Q, K and V.
 #include "cuda/hopper/range_tables.cuh"
+#include "cuda/range_softmax.cuh"
 
 namespace fsa::cuda::hopper {
 
@@ -40,8 +41,8 @@ class RangeFinder {
       tile.rows[in_tile] = found.range();
       const WarpBounds bounds = found.bounds();
       starts[r] = __ballot_sync(~0u, found.starts_segment());
-      const int steps =
-          __reduce_add_sync(~0u, found.starts_segment() ? ceil_div(found.segment.end, T::kKeys) - found.segment.begin / T::kKeys : 0);
+      const int steps = __reduce_add_sync(
+          ~0u, found.starts_segment() ? ceil_div(found.segment.end - RangeStep::first_of<T>(found.segment), T::kKeys) : 0);
       if (lane_ == 0) {
         tile.bounds[lookup] = bounds;
         tile.counts[lookup] = {__popc(starts[r]), steps};
@@ -57,8 +58,14 @@ class RangeFinder {
       before.segments += tile.counts[lookup].segments;
       before.steps += tile.counts[lookup].steps;
     }
-    if (threadIdx.x == 0) tile.all = before;
+    if (threadIdx.x == 0) tile.all = before.segments > 0 ? before : none(tile);
     sync_named<1, T::kFinders>();
+  }
+
+  /// Of a tile that sees nothing: a step without keys, so that every tile has one.
+  FSA_DEVICE static SegmentCount none(RangeTile<T>& tile) {
+    tile.segments[0] = {0, 0};
+    return {1, 1};
   }
 
   const RangeParams& p_;
@@ -85,54 +92,73 @@ class RangeFeeder {
       for (int s = 0; s < segments; ++s) {
         const KeyRange segment = tile.segments[s];
 #pragma unroll 1
-        for (int first = segment.begin / T::kKeys * T::kKeys; first < segment.end; first += T::kKeys) copy(list.head(i), first, segment);
+        for (int first = RangeStep::first_of<T>(segment), end = max(segment.end, 1); first < end; first += T::kKeys)
+          copy(list.head(i), first, segment);
       }
       barrier(tables_.walk_empty[i & 1]).arrive();
     }
   }
 
  protected:
-  FSA_DEVICE void copy(int head, int first, const KeyRange& segment) {
-    const long long tile = tile_index<T>(p_, head, first);
-    const TileField field{__ldg(p_.v_fields + tile)};
-    copy(tile, field, RangeStep::of<T>(first, segment, field.exponent()), [](int) {});
-  }
-
-  /// Fills the next stage; announce(stage) says what else consumers are to know of it.
+  /// Fills the next stage with the step's rows of K and V, whose values lie in one block, or begin in it and end in the next;
+  /// announce(stage) says what else consumers are to know of it.
   template <class Announce>
-  FSA_DEVICE void copy(long long tile, const TileField& field, const RangeStep& step, Announce announce) {
+  FSA_DEVICE void copy(int head, int first, const RangeStep& step, const TileField& field, const TileField& next, Announce announce) {
+    const LaidOutRows<T, typename T::KTile> k(p_, head, first);
+    const LaidOutRows<T, typename T::VTile> v(p_, head, first);
     const Mbarrier k_full = barrier(tables_.k_full[at_.stage]), v_full = barrier(tables_.v_full[at_.stage]);
-    const unsigned char* const v = p_.v_tiles + tile * T::kVBytes;
-    const bool whole = field.is_finite() || !step.template is_partial<T>();
+    const bool exists = (field.is_finite() && next.is_finite()) || !step.template is_partial<T>();
+    const bool whole = exists && field.exponent() == next.exponent();
     if (lane_ == 0) {
       barrier(tables_.k_empty[at_.stage]).wait(at_.parity ^ 1);
       tables_.steps[at_.stage] = step;
       announce(at_.stage);
       k_full.arrive_expecting(T::kKBytes);
-      copy_bulk(memory_.k(at_.stage), p_.k_tiles + tile * T::kKBytes, T::kKBytes, k_full);
+      copy_panels(memory_.k(at_.stage), p_.k_tiles, k, k_full);
       barrier(tables_.v_empty[at_.stage]).wait(at_.parity ^ 1);
       if (whole) {
         v_full.arrive_expecting(T::kVBytes);
-        copy_bulk(memory_.v(at_.stage), v, T::kVBytes, v_full);
+        copy_panels(memory_.v(at_.stage), p_.v_tiles, v, v_full);
       }
     }
     __syncwarp();
     if (!whole) {
-      copy_existing(v, step, memory_.v(at_.stage));
+      const int own = T::kKeys - first % T::kKeys;
+      copy_values(p_.v_tiles, v, step, own, step.field() - field.exponent(), step.field() - next.exponent(), memory_.v(at_.stage));
       if (lane_ == 0) v_full.arrive();
     }
     at_.advance();
   }
 
-  /// A tile of V with zeros for the rows that are not of the segment: an infinity or NaN there would make NaN of a probability of 0.
-  FSA_DEVICE void copy_existing(const unsigned char* v, const RangeStep& step, unsigned v_tile) const {
-#pragma unroll 4
+ private:
+  FSA_DEVICE void copy(int head, int first, const KeyRange& segment) {
+    const int* const fields = p_.v_fields + head * laid_out_blocks<T>(p_) + first / T::kKeys;
+    const TileField field{__ldg(fields)}, next{__ldg(fields + (first % T::kKeys != 0))};
+    copy(head, first, RangeStep::of<T>(first, segment, min(field.exponent(), next.exponent())), field, next, [](int) {});
+  }
+
+  template <class Rows>
+  FSA_DEVICE static void copy_panels(unsigned tile, const unsigned char* panels, const Rows& rows, const Mbarrier& full) {
+    constexpr int kBytes = T::kKeys * 128;
+#pragma unroll
+    for (int i = 0; i < Rows::kPanels; ++i) copy_bulk(tile + i * kBytes, panels + rows.offset + i * rows.pitch, kBytes, full);
+  }
+
+  /// A tile of V by pieces, where a bulk copy will not do: zeros for the rows that are not of the segment, as an infinity or NaN there
+  /// would make NaN of a probability of 0; the others in units of the step, which the block of the first `own` rows and that of
+  /// the rest are finer than by these powers of two.
+  FSA_DEVICE void copy_values(const unsigned char* panels, const LaidOutRows<T, typename T::VTile>& rows, const RangeStep& step, int own,
+                              int exponent, int next_exponent, unsigned v_tile) const {
+    constexpr int kPanel = T::kKeys * 128;
+    const float factor = exp2_fast(static_cast<float>(exponent)), next_factor = exp2_fast(static_cast<float>(next_exponent));
+#pragma unroll 2
     for (int at = lane_ * 16; at < T::kVBytes; at += 32 * 16) {
       const int row = at / 128 % T::kKeys;
-      copy16_async_or_zero(v_tile + at, v + at, row >= step.begin() && row < step.end());
+      uint4 x = make_uint4(0, 0, 0, 0);
+      if (row >= step.begin() && row < step.end()) x = load16_streaming(panels + rows.offset + at / kPanel * rows.pitch + at % kPanel);
+      if constexpr (!T::kF16) x = multiply8<true>(x, row < own ? factor : next_factor);
+      store_smem16(v_tile + at, x);
     }
-    commit_copies();
-    wait_copies<0>();
     fence_async_proxy();
     __syncwarp();
   }

@@ -1,5 +1,5 @@
 #pragma once
-// Owns what the warps of Hopper's attention over ranges tell each other: steps, what is known of a tile, barriers, and where things stand.
+// Owns what the warps of a thread block of Hopper's attention over ranges share: tiles of rows, steps, stages and barriers.
 #include "cuda/hopper/mbarrier.cuh"
 #include "cuda/hopper/range_plan.cuh"
 #include "cuda/range_rows.cuh"
@@ -11,16 +11,21 @@ struct SegmentCount {
   int segments, steps;
 };
 
-/// A step: what of its segment lies in one tile of K and V. The tile's other rows do not exist to it.
+/// A step: what of its segment lies in kKeys rows of K and V. The others do not exist to it.
 struct RangeStep {
-  int first;        // row of the tile
-  unsigned packed;  // where the segment begins and ends in the tile, 8 bits each, and the field of V's scale
+  int first;        // row that it begins at
+  unsigned packed;  // where the segment begins and ends in it, 8 bits each, and the field of V's scale
 
   template <class T>
   FSA_DEVICE static RangeStep of(int first, const KeyRange& segment, int field) {
-    static_assert(T::kKeys < 256, "8 bits count the tile's rows");
+    static_assert(T::kKeys < 256, "8 bits count the step's rows");
     const int begin = max(segment.begin - first, 0), end = min(segment.end - first, T::kKeys);
     return {first, static_cast<unsigned>(begin | end << 8 | field << 16)};
+  }
+  /// The row that a segment's first step begins at; the others follow.
+  template <class T>
+  FSA_DEVICE static int first_of(const KeyRange& segment) {
+    return segment.begin / T::kStepAlign * T::kStepAlign;
   }
   FSA_DEVICE int begin() const { return static_cast<int>(packed & 255); }
   FSA_DEVICE int end() const { return static_cast<int>(packed >> 8 & 255); }

@@ -1,5 +1,5 @@
 #pragma once
-// Owns the pass that lays K and V out as tiles, each as shared memory holds it: whole tiles then come by one bulk copy, and the
+// Owns the pass that lays K and V out in panels, as shared memory holds them: a tile then comes by a bulk copy per panel, and the
 // conversion of V from bf16 to f16 is paid once.
 #include "cuda/hopper/range_plan.cuh"
 #include "cuda/memory.cuh"
@@ -7,7 +7,7 @@
 
 namespace fsa::cuda::hopper {
 
-/// This thread's 16-byte pieces of a tile's rows, from a tensor to the tile.
+/// This thread's 16-byte pieces of a block's rows, from a tensor to its panels.
 template <class T, class Tile, int kColumns>
 class TilePieces {
  public:
@@ -23,11 +23,13 @@ class TilePieces {
     }
   }
 
-  FSA_DEVICE void store(unsigned char* tile) const {
+  FSA_DEVICE void store(unsigned char* panels, const LaidOutRows<T, Tile>& rows) const {
 #pragma unroll
     for (int u = 0; u < kPieces; ++u) {
       const int i = threadIdx.x + u * T::kThreads;
-      if (i < kAll) *reinterpret_cast<uint4*>(tile + Tile::offset(i / Tile::kChunks, i % Tile::kChunks)) = pieces_[u];
+      const int row = i / Tile::kChunks, chunk = i % Tile::kChunks;
+      const long long panel = rows.offset + (chunk >> 3) * rows.pitch;
+      if (i < kAll) *reinterpret_cast<uint4*>(panels + panel + Tile::offset(row, chunk & 7)) = pieces_[u];
     }
   }
 
@@ -65,14 +67,19 @@ FSA_DEVICE KeyRange used_rows(const RangeParams& p) {
   return {begin, min(max(__ldg(p.cu_rows + p.num_seqs), begin), p.total_rows)};
 }
 
-/// Lays out the rows of K and V from `first_row` on as tile number `tile` of all; those that are not in use are zeros.
+/// Lays out, as the block of rows that begins at `to`, the rows of K from `from` on; those that are not in use are zeros.
 template <class T>
-FSA_DEVICE void lay_out_tile(const RangeParams& p, int head, long long tile, int first_row, const KeyRange& used) {
+FSA_DEVICE void lay_out_keys(const RangeParams& p, int head, int from, const KeyRange& used, int to) {
   TilePieces<T, typename T::KTile, T::kD> k;
+  k.load(p.k, p.k_stride, head, from, used);
+  k.store(p.k_tiles, {p, head, to});
+}
+
+/// The same of V.
+template <class T>
+FSA_DEVICE void lay_out_values(const RangeParams& p, int head, int from, const KeyRange& used, int to) {
   TilePieces<T, typename T::VTile, T::kDv> v;
-  k.load(p.k, p.k_stride, head, first_row, used);
-  v.load(p.v, p.v_stride, head, first_row, used);
-  k.store(p.k_tiles + tile * T::kKBytes);
+  v.load(p.v, p.v_stride, head, from, used);
   ValueScale scale;
   __shared__ unsigned largest;
   if (threadIdx.x == 0) largest = 0;
@@ -81,21 +88,30 @@ FSA_DEVICE void lay_out_tile(const RangeParams& p, int head, long long tile, int
     const unsigned mine = __reduce_max_sync(~0u, v.largest());
     if (threadIdx.x % 32 == 0) atomicMax(&largest, mine);
     __syncthreads();
-    // Steps of 16, so that tiles of like values share a scale: outputs move when it changes.
+    // Steps of 16, so that blocks of like values share a scale: outputs move when it changes.
     scale.choose(largest);
     scale.field &= ~3;
     v.to_f16(scale);
   }
-  if (threadIdx.x == 0) p.v_fields[tile] = TileField::of(scale.field, finite).word;
-  v.store(p.v_tiles + tile * T::kVBytes);
+  if (threadIdx.x == 0) p.v_fields[head * laid_out_blocks<T>(p) + to / T::kKeys] = TileField::of(scale.field, finite).word;
+  v.store(p.v_tiles, {p, head, to});
 }
 
-/// Grid: Hkv * ceil(rows of K / keys).
+/// A block of K or of V: thread blocks take them in turns, so that few registers wait for memory.
+template <class T>
+FSA_DEVICE void lay_out_block(const RangeParams& p, int head, int from, const KeyRange& used, int to) {
+  if (blockIdx.x % 2 == 0)
+    lay_out_keys<T>(p, head, from, used, to);
+  else
+    lay_out_values<T>(p, head, from, used, to);
+}
+
+/// Grid: 2 * Hkv * (ceil(rows of K / keys) + 1).
 template <RangeShape kShape, RangeConfig kConfig>
 FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
   using T = RangePlan<kShape, kConfig>;
-  const int tiles = ceil_div(p.total_rows, T::kKeys), head = blockIdx.x / tiles, first_row = blockIdx.x % tiles * T::kKeys;
-  lay_out_tile<T>(p, head, blockIdx.x, first_row, used_rows(p));
+  const int block = blockIdx.x / 2, blocks = laid_out_blocks<T>(p), first_row = block % blocks * T::kKeys;
+  lay_out_block<T>(p, block / blocks, first_row, used_rows(p), first_row);
 }
 
 }  // namespace fsa::cuda::hopper
