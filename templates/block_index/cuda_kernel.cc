@@ -53,7 +53,9 @@ std::string Cuda::invalid_reason(const Problem&, const Config& c, const Target&)
 }
 
 Resources Cuda::resources(const Problem& p, const Config& c) {
-  return {.threads = c.threads(), .scratch_bytes = static_cast<std::size_t>(Config::fill_bytes(selected_shape(p), static_cast<int>(p.cells()))), .registers = 48};
+  return {.threads = c.threads(),
+          .scratch_bytes = static_cast<std::size_t>(Config::fill_bytes(selected_shape(p), static_cast<int>(p.cells()))),
+          .registers = 48};
 }
 
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
@@ -73,8 +75,10 @@ std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
   const std::int64_t groups = p.heads_kv * cuda::ceil_div64(p.cells(), 32);
   const std::int64_t scans = std::max<std::int64_t>(1, p.heads_kv * s.chunks * tiles(p, c));
   const auto cells = static_cast<int>(p.cells());
-  return {cuda::launch("kernel_entry_histogram", p.heads_kv * s.segments, c.threads(), static_cast<std::size_t>(Config::histogram_bytes(selected_shape(p), cells))),
-          cuda::launch("kernel_entry_scan_segments", groups, c.threads(), 0), cuda::launch("kernel_entry_scan_cells", scans, c.threads(), 0),
+  return {cuda::launch("kernel_entry_histogram", p.heads_kv * s.segments, c.threads(),
+                       static_cast<std::size_t>(Config::histogram_bytes(selected_shape(p), cells))),
+          cuda::launch("kernel_entry_scan_segments", groups, c.threads(), 0),
+          cuda::launch("kernel_entry_scan_cells", scans, c.threads(), 0),
           cuda::launch("kernel_entry_fill", p.heads_kv * s.segments, c.threads(), resources(p, c).scratch_bytes)};
 }
 

@@ -52,12 +52,15 @@ struct Segment {
 
 /// Slots of one query that a thread takes at a time.
 template <Shape kShape>
-constexpr int kSlots = kShape.topk % 4 == 0 ? 4 : kShape.topk % 2 == 0 ? 2 : 1;
+constexpr int kSlots = kShape.topk % 4 == 0   ? 4
+                       : kShape.topk % 2 == 0 ? 2
+                                              : 1;
 
 /// Calls visit(slot, token, cells) for the slots of the queries [begin, end) of a kv head, kSlots neighbours at a time, this thread's
 /// among them; a cell is -1 for no block. Tokens ascend.
 template <Shape kShape, Config kConfig, class Visit>
-FSA_DEVICE void for_each_slot(const Params& p, int head, int begin, int end, cuda::CellFinder<kShape.block_size, Params>& finder, Visit visit) {
+FSA_DEVICE void for_each_slot(const Params& p, int head, int begin, int end, cuda::CellFinder<kShape.block_size, Params>& finder,
+                              Visit visit) {
   constexpr int kCount = kSlots<kShape>, kStride = kConfig.threads() * kCount;
   const int* const blocks = p.block_indices + static_cast<long long>(head) * p.total_q * kShape.topk;
   const int first = begin * kShape.topk + static_cast<int>(threadIdx.x) * kCount, last = end * kShape.topk;
@@ -319,9 +322,7 @@ class Places {
     for_own_cells([&](int i) { first_[i] += marks_.count(i); });
   }
   /// Marked queries of the cell before `query`.
-  FSA_DEVICE int rank(int cell, int query) const {
-    return marks_.before_in_word(cell, query) + (before_[cell] >> query / 32 * 8 & 255);
-  }
+  FSA_DEVICE int rank(int cell, int query) const { return marks_.before_in_word(cell, query) + (before_[cell] >> query / 32 * 8 & 255); }
   FSA_DEVICE int entry(int cell, int rank) const { return first_[cell] + rank; }
   FSA_DEVICE int sorted(int cell, int rank) const { return sorted_[cell] + rank; }
   /// The entry of the sorted one `i`, which is of `cell`.

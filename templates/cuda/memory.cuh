@@ -83,14 +83,16 @@ template <int kWords>
 FSA_DEVICE void store_words_if(bool valid, void* global, const unsigned* words, unsigned long long policy) {
   static_assert(kWords == 2 || kWords == 4);
   if constexpr (kWords == 4)
-    asm volatile("{\n.reg .pred valid;\nsetp.ne.b32 valid, %6, 0;\n@valid st.global.L2::cache_hint.v4.b32 [%0], {%1, %2, %3, %4}, %5;\n}" ::"l"(
-                     global),
-                 "r"(words[0]), "r"(words[1]), "r"(words[2]), "r"(words[3]), "l"(policy), "r"(static_cast<int>(valid))
-                 : "memory");
+    asm volatile(
+        "{\n.reg .pred valid;\nsetp.ne.b32 valid, %6, 0;\n@valid st.global.L2::cache_hint.v4.b32 [%0], {%1, %2, %3, %4}, %5;\n}" ::"l"(
+            global),
+        "r"(words[0]), "r"(words[1]), "r"(words[2]), "r"(words[3]), "l"(policy), "r"(static_cast<int>(valid))
+        : "memory");
   else
-    asm volatile("{\n.reg .pred valid;\nsetp.ne.b32 valid, %4, 0;\n@valid st.global.L2::cache_hint.v2.b32 [%0], {%1, %2}, %3;\n}" ::"l"(global),
-                 "r"(words[0]), "r"(words[1]), "l"(policy), "r"(static_cast<int>(valid))
-                 : "memory");
+    asm volatile(
+        "{\n.reg .pred valid;\nsetp.ne.b32 valid, %4, 0;\n@valid st.global.L2::cache_hint.v2.b32 [%0], {%1, %2}, %3;\n}" ::"l"(global),
+        "r"(words[0]), "r"(words[1]), "l"(policy), "r"(static_cast<int>(valid))
+        : "memory");
 }
 /// Stores a float where `valid`: without a branch.
 FSA_DEVICE void store_if(bool valid, float* global, float value) {

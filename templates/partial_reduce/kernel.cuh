@@ -110,7 +110,7 @@ FSA_DEVICE void find_terms(const Params& p, Term* terms, long long first_row, lo
     int before = 0;
 #pragma unroll
     for (int i = 0; i < Lanes::kEach; ++i) {
-      const bool counts = slots.lse[i] > cuda::negative_infinity();
+      const bool counts = slots.lse[i] != cuda::negative_infinity();  // NaN does: a row that met one is to show it
       const unsigned counting = Lanes::lanes_where(counts, lane);
       const int place = before + __popc(counting & ((1u << lane % Lanes::kWidth) - 1));
       if (counts) row_terms[place] = {slots.entry[i], share(slots.lse[i]) * slots.scale[i]};

@@ -41,7 +41,9 @@ struct Config {
   FSA_HOST_DEVICE constexpr int q_offset(const SelectedShape& s) const { return v_offset(s) + block_bytes(s.block_size, v_columns(s)); }
   FSA_HOST_DEVICE constexpr int q_bytes(const SelectedShape& s) const { return cuda::tile_bytes(rows(), k_columns(s)); }
   FSA_HOST_DEVICE constexpr int token_offset(const SelectedShape& s) const { return q_offset(s) + warps * stages * q_bytes(s); }
-  FSA_HOST_DEVICE constexpr int magnitude_offset(const SelectedShape& s) const { return token_offset(s) + (item_tokens + kSpareTokens) * 4; }
+  FSA_HOST_DEVICE constexpr int magnitude_offset(const SelectedShape& s) const {
+    return token_offset(s) + (item_tokens + kSpareTokens) * 4;
+  }
   FSA_HOST_DEVICE constexpr int smem_bytes(const SelectedShape& s) const { return magnitude_offset(s) + warps * 4; }
 };
 

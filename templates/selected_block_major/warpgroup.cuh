@@ -95,7 +95,8 @@ FSA_DEVICE float largest_of_row(const float (&o)[kTiles][4], int half) {
 
 /// Stores a row as 12-bit integers: its numbers times `scale`.
 template <class T>
-FSA_DEVICE void store_packed_row(const float (&o)[T::kDv / 8][4], int half, float scale, const PartialRows& out, unsigned long long policy) {
+FSA_DEVICE void store_packed_row(const float (&o)[T::kDv / 8][4], int half, float scale, const PartialRows& out,
+                                 unsigned long long policy) {
   constexpr int kGroups = T::kDv / 32;
   static_assert(kGroups == 2 || kGroups == 4, "a lane's share of a row is three pieces of 8 or 16 bytes");
   unsigned words[3 * kGroups];
@@ -111,8 +112,8 @@ FSA_DEVICE void store_packed_row(const float (&o)[T::kDv / 8][4], int half, floa
   }
 #pragma unroll
   for (int piece = 0; piece < 3; ++piece)
-    cuda::store_words_if<kGroups>(out.exist[half], out.rows[half] + piece * cuda::piece_pitch12<T::kDv, T::kGroup>(), words + piece * kGroups,
-                                  policy);
+    cuda::store_words_if<kGroups>(out.exist[half], out.rows[half] + piece * cuda::piece_pitch12<T::kDv, T::kGroup>(),
+                                  words + piece * kGroups, policy);
 }
 
 /// One tile of 64 rows, 16 of them this warp's: from scores to stored partials.
@@ -229,7 +230,8 @@ class Warpgroup {
   }
 
   template <int kTiles>
-  FSA_DEVICE void store_packed(const float (&o)[kTiles][4], const float (&factor)[2], const PartialRows& out, int index, int item_rows) const {
+  FSA_DEVICE void store_packed(const float (&o)[kTiles][4], const float (&factor)[2], const PartialRows& out, int index,
+                               int item_rows) const {
     const float largest[2] = {largest_of_row(o, 0), largest_of_row(o, 1)};
 #pragma unroll
     for (int half = 0; half < 2; ++half)
