@@ -152,7 +152,7 @@ typedef struct fsa_tensor_info {
 typedef struct fsa_plan_info {
   size_t size;
   const char* op;             /* "selected_attention" */
-  const char* variant;        /* the loop order that was chosen: "block_major", "query_major", ... */
+  const char* variant;        /* the loop order that was chosen: "block_major", "query_major", "hybrid", ... */
   const char* report_text;    /* for people, some lines: variant, where the choice came from and why, where kernels came from */
   const char* report_json;    /* the same: {"op","variant","source","why","configs","compiled","from_cache","from_pack","already_loaded","seconds"} */
   size_t num_tensors;         /* that forward takes */

@@ -22,7 +22,7 @@ struct Workspace {
 
 /// How a plan came to be: what `fsa inspect` and log lines print.
 struct PlanReport {
-  std::string variant;        ///< loop order: "block_major", "query_major", ...
+  std::string variant;        ///< loop order: "block_major", "query_major", "hybrid", ...
   std::string configs_json;   ///< {"selected_block_major":{...},...}
   std::string source;         ///< "tuned", "nearest", "default", "pack" or "forced"
   std::string why;            ///< one sentence: the margin, what was nearest, or the command that would tune
