@@ -7,7 +7,9 @@
 #include <chrono>
 #include <fstream>
 #include <iterator>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/tools/cli.h"
 
@@ -53,6 +55,25 @@ TEST(Tune, NoSaveLeavesTheCacheWithoutEntries) {
   ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
   EXPECT_EQ(tuned.json()["results"][0]["kept"], false);
   EXPECT_EQ(run_cli({"inspect", "--json"}).json()["entries"].size(), 0u);
+}
+
+TEST(Tune, TimesWithSelectionsThatOverlapAreNotTakenForOthers) {
+  const std::string log = (test_folder() / "log.jsonl").string();
+  for (const char* overlap : {"0.9", "0.9", "0"}) {
+    auto args = tune_args();
+    args.back() = "2";  // candidates
+    args.insert(args.end(), {"--log", log, "--overlap", overlap});
+    const CliResult tuned = run_cli(args);
+    ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
+  }
+  std::vector<Json> sessions;
+  std::ifstream file(log);
+  for (std::string line; std::getline(file, line);)
+    if (Json event = Json::parse(line); event["event"] == "session") sessions.push_back(std::move(event));
+  ASSERT_EQ(sessions.size(), 3u);
+  EXPECT_EQ(sessions[0]["identity"]["overlap"], 0.9);
+  EXPECT_EQ(sessions[0]["key"], sessions[1]["key"]) << "the same inputs go on from the log";
+  EXPECT_NE(sessions[0]["key"], sessions[2]["key"]) << "others do not";
 }
 
 // Ctrl-C reaches the process group of a terminal: here a signal to the command alone does.
