@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kRowAlignment = 16;  // kernels move rows in 16-byte pieces
 constexpr std::size_t kWorkspaceAlignment = 256;
-constexpr std::int64_t kLargestSpan = std::int64_t{64} << 30;  // bytes: kernels number its 16-byte pieces in 32 bits
+constexpr std::int64_t kLargestSpan = std::int64_t{64} << 30;  // bytes: kernels number a tensor's 16-byte pieces in 32 bits
 
 Error bad_tensor(std::string_view name, std::string given, std::string supported, std::string remedy = {}) {
   return make_error(ErrorKind::kInvalidArgument, {.given = fmt::format("{} {}", name, given), .supported = std::move(supported), .remedy = std::move(remedy)});

@@ -52,16 +52,16 @@ struct Segment {
 
 /// Slots of one query that a thread takes at a time.
 template <Shape kShape>
-constexpr int kSlots = kShape.topk % 4 == 0   ? 4
-                       : kShape.topk % 2 == 0 ? 2
-                                              : 1;
+constexpr int kSlotsAtOnce = kShape.topk % 4 == 0   ? 4
+                             : kShape.topk % 2 == 0 ? 2
+                                                    : 1;
 
-/// Calls visit(slot, token, cells) for the slots of the queries [begin, end) of a kv head, kSlots neighbours at a time, this thread's
+/// Calls visit(slot, token, cells) for the slots of the queries [begin, end) of a kv head, kSlotsAtOnce neighbours at a time, this thread's
 /// among them; a cell is -1 for no block. Tokens ascend.
 template <Shape kShape, Config kConfig, class Visit>
 FSA_DEVICE void for_each_slot(const Params& p, int head, int begin, int end, cuda::CellFinder<kShape.block_size, Params>& finder,
                               Visit visit) {
-  constexpr int kCount = kSlots<kShape>, kStride = kConfig.threads() * kCount;
+  constexpr int kCount = kSlotsAtOnce<kShape>, kStride = kConfig.threads() * kCount;
   const int* const blocks = p.block_indices + static_cast<long long>(head) * p.total_q * kShape.topk;
   const int first = begin * kShape.topk + static_cast<int>(threadIdx.x) * kCount, last = end * kShape.topk;
   const auto load = [&](int (&to)[kCount], int slot) {
@@ -152,7 +152,7 @@ FSA_DEVICE void histogram(const Params& p) {
       marks.clear();
       __syncthreads();
       for_each_slot<kShape, kConfig>(p, segment.head, begin, min(begin + Config::step_tokens(kShape), segment.end), finder,
-                                     [&](int, int token, const int (&chosen)[kSlots<kShape>]) {
+                                     [&](int, int token, const int (&chosen)[kSlotsAtOnce<kShape>]) {
                                        for_cells_of_pass(chosen, first_cell, cells, [&](int, int cell) { marks.add(cell, token - begin); });
                                      });
       __syncthreads();
@@ -358,7 +358,7 @@ FSA_DEVICE void fill(const Params& p) {
   extern __shared__ int smem[];  // marks, three words per cell, then sorted entries: cell and query
   __shared__ int sums[kConfig.warps];
   constexpr bool kSorts = Config::sorts(kShape);
-  constexpr int kCount = kSlots<kShape>;
+  constexpr int kCount = kSlotsAtOnce<kShape>;
   const Segment segment(p);
   int* const positions = p.entry_position + static_cast<long long>(segment.head) * p.total_q * kShape.topk;
   for (int first_cell = 0; first_cell == 0 || first_cell < p.cells; first_cell += Config::kPassCells) {

@@ -123,7 +123,7 @@ FSA_DEVICE void store8(void* tensor, long long index, const float (&x)[8]) {
     at[0] = make_float4(x[0], x[1], x[2], x[3]);
     at[1] = make_float4(x[4], x[5], x[6], x[7]);
   } else {
-    *reinterpret_cast<uint4*>(static_cast<unsigned short*>(tensor) + index) = pack8 < kElement == Element::kF16 > (x);
+    *reinterpret_cast<uint4*>(static_cast<unsigned short*>(tensor) + index) = pack8<kElement == Element::kF16>(x);
   }
 }
 

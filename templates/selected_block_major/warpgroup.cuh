@@ -35,7 +35,8 @@ struct RowSum {
 };
 
 /// Exponentials of one row of a tile (`half` as in softmax) in place. Four chains each for maximum and sum: a warp has few
-/// neighbours to wait behind. A row whose keys are all masked, which no valid index has, gets the mean of V and an LSE of -1e30.
+/// neighbours to wait behind. A row whose keys are all masked, which no valid index has, gets the mean of V and
+/// an LSE of -1e30 times the softmax scale, which no other partial's weight notices.
 template <class T>
 FSA_DEVICE RowSum exponentiate(float (&s)[T::kKeyTiles][4], int half, float scale_log2) {
   const auto at = [&](int i) -> float& { return s[i / 2][2 * half + i % 2]; };
