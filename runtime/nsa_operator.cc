@@ -20,7 +20,7 @@ constexpr const char* kGatedReduce = "gated_reduce";
 
 const ChainStage& window_stage() {
   static const ChainStage stage("sliding_window", "sliding_window", {{"o", "o_win"}, {"lse", "lse_win"}, {"o_unit", "win_unit"}},
-                                /*runs_beside=*/true);
+                                Beside::kWhereRoom);
   return stage;
 }
 
@@ -51,7 +51,7 @@ ChainVariant gated(const ChainVariant& partials) {
   ChainVariant variant{partials.name + "_gated", leading_stages(), partials.main};
   variant.stages.push_back(window_stage());
   for (const ChainStage& stage : partials.stages)
-    variant.stages.push_back(stage.family == "partial_reduce" ? ChainStage(kGatedReduce, "partial_reduce", {{"lse", "lse_sel"}}) : stage);
+    variant.stages.push_back(reduces_partials(stage) ? ChainStage(kGatedReduce, stage.family, {{"lse", "lse_sel"}}) : stage);
   return variant;
 }
 
@@ -64,7 +64,8 @@ ChainVariant dense() {
                              {"lse", "lse_sel"},
                              {"k_tiles", "dense_k_tiles"},
                              {"v_tiles", "dense_v_tiles"},
-                             {"v_fields", "dense_v_fields"}}});
+                             {"v_fields", "dense_v_fields"},
+                             {"next_tile", "dense_next_tile"}}});
   variant.stages.push_back(window_stage());
   variant.stages.push_back("gated_combine");
   return variant;
@@ -180,8 +181,9 @@ class NsaOperator final : public Operator {
 
   std::string default_variant(const Json& problem, const Target& target) const override {
     if (selects_everything(problem)) return "dense";
-    const std::string selected(default_selected_variant(problem.at("group").get<int>(), target.backend));
-    const bool fused = target.backend == Backend::kCuda && selected == "block_major" && problem.at("branch_outputs") == 0;
+    const std::string selected(default_selected_variant(
+        problem, target, [&](std::string_view order) { return make_chain(*this, problem, {.variant = std::string(order)}, target).ok(); }));
+    const bool fused = target.backend == Backend::kCuda && selected != "query_major" && problem.at("branch_outputs") == 0;
     return fused ? selected + "_gated" : selected;
   }
 

@@ -6,13 +6,8 @@ namespace fsa {
 namespace {
 
 constexpr int kCpuItemTokens = 256;
-
-bool has_stage_of(const ChainVariant& variant, std::string_view family) {
-  return std::ranges::any_of(variant.stages, [&](const ChainStage& stage) { return stage.family == family; });
-}
-
-/// True for a chain whose reduction merges the blocks that neighbours share as one more partial output.
-bool shares_blocks(const ChainVariant& variant) { return has_stage_of(variant, "shared_attention"); }
+/// Query rows (tokens times heads) from which on the hybrid order is the default.
+constexpr std::int64_t kRowsOfHybrid = 65536;
 
 }  // namespace
 
@@ -21,11 +16,11 @@ const std::vector<ChainVariant>& selected_variants(Backend backend) {
       {"block_major", {"block_index", "selected_block_major", "partial_reduce"}, "selected_block_major"},
       {"query_major", {"selected_query_major"}, "selected_query_major"},
       {"hybrid",
-       {"shared_blocks",
-        "shared_attention",
+       {{"block_layout", "block_layout", {}, Beside::kAlways},
+        "shared_blocks",
         {"block_index", "block_index", {{"block_indices", "rest_indices"}}},
         "selected_block_major",
-        "partial_reduce"},
+        "shared_reduce"},
        "selected_block_major"},
   };
   static const std::vector<ChainVariant> cpu{
@@ -36,10 +31,16 @@ const std::vector<ChainVariant>& selected_variants(Backend backend) {
   return backend == Backend::kCuda ? cuda : cpu;
 }
 
-std::string_view default_selected_variant(int group, Backend backend) {
+std::string_view default_selected_variant(const Json& problem, const Target& target, const std::function<bool(std::string_view)>& supports) {
   // Measured on both backends (templates/*/README.md): block-major wins for small groups, and on a GPU up to where its
   // partial outputs cost more traffic than reading the blocks once per query.
-  if (backend == Backend::kCpu) return group <= 2 ? "block_major" : "query_major";
+  const int group = problem.at("group").get<int>();
+  if (target.backend == Backend::kCpu) return group <= 2 ? "block_major" : "query_major";
+  // The blocks that every query selects, its own and its neighbours', are cheaper attended at once than one by one, where rows are
+  // many and long enough for the kernels this takes more.
+  const std::int64_t rows = problem.at("total_q").get<std::int64_t>() * problem.at("heads_kv").get<std::int64_t>() * group;
+  const bool pays = group >= (problem.at("head_dim_v").get<int>() > 64 ? 4 : 8) && rows >= kRowsOfHybrid;
+  if (pays && supports("hybrid")) return "hybrid";
   return group <= 16 ? "block_major" : "query_major";
 }
 
@@ -47,7 +48,6 @@ Json selected_step_problem(const Json& problem, const ChainVariant& variant, con
                            Backend backend) {
   Json step = problem;
   if (!has_partials(variant)) return step;
-  if (shares_blocks(variant) && stage.family == "partial_reduce") step["shared"] = 1;
   if (backend == Backend::kCpu) {
     // On a CPU a positive item_tokens asks for partial outputs, which are f32 there.
     step["item_tokens"] = kCpuItemTokens;
@@ -59,6 +59,8 @@ Json selected_step_problem(const Json& problem, const ChainVariant& variant, con
   return step;
 }
 
-bool has_partials(const ChainVariant& variant) { return has_stage_of(variant, "partial_reduce"); }
+bool reduces_partials(const ChainStage& stage) { return stage.family == "partial_reduce" || stage.family == "shared_reduce"; }
+
+bool has_partials(const ChainVariant& variant) { return std::ranges::any_of(variant.stages, reduces_partials); }
 
 }  // namespace fsa

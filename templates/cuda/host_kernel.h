@@ -50,6 +50,10 @@ inline int register_cap(int threads, int blocks, const Target& target) {
   return std::min(255, target.cuda.registers_per_sm / 4 / (32 * warps_per_partition) / 8 * 8);
 }
 
+/// Multiprocessors of the largest Hopper: as many thread blocks, one on each, take tile after tile. Where there are fewer, the
+/// last ones find nothing left to do.
+constexpr std::int64_t kMultiprocessors = 132;
+
 /// Strides of a [token, head, dim] tensor.
 inline RowStrides row_strides(const TensorView& tensor) { return {tensor.stride[0], tensor.stride[1]}; }
 
@@ -100,12 +104,13 @@ inline TensorSpec partial_o_tensor(const SelectedProblem& p, int partial, Access
   const std::int64_t columns = static_cast<Partial>(partial) == Partial::kI12 ? p.head_dim_v / 8 * 3 : p.head_dim_v;
   return {"partial_o", access, partial_dtype(partial), {p.entries() * p.group, columns}};
 }
-inline TensorSpec partial_lse_tensor(const SelectedProblem& p, Access access) {
-  return {"partial_lse", access, DType::kF32, {p.entries() * p.group}};
+/// Of a row of integers its step, too.
+inline TensorSpec partial_lse_tensor(const SelectedProblem& p, int partial, Access access) {
+  return {"partial_lse", access, DType::kF32, {p.entries() * p.group, static_cast<Partial>(partial) == Partial::kI12 ? 2 : 1}};
 }
-/// One number per entry, or per row where partials are integers.
+/// One number per entry; none where partials are integers.
 inline TensorSpec entry_scale_tensor(const SelectedProblem& p, int partial, Access access) {
-  return {"entry_scale", access, DType::kF32, {p.entries() * (static_cast<Partial>(partial) == Partial::kI12 ? p.group : 1)}};
+  return {"entry_scale", access, DType::kF32, {static_cast<Partial>(partial) == Partial::kI12 ? 0 : p.entries()}};
 }
 
 }  // namespace fsa::cuda

@@ -21,6 +21,16 @@ FSA_DEVICE void copy16_async_or_zero(unsigned smem, const void* global, bool val
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(smem), "l"(global), "r"(valid ? 16 : 0) : "memory");
 }
 
+/// The same of kBytes (8 or 16) bytes, 8 of them by way of L1.
+template <int kBytes>
+FSA_DEVICE void copy_async_or_zero(unsigned smem, const void* global, bool valid) {
+  static_assert(kBytes == 8 || kBytes == 16);
+  if constexpr (kBytes == 16)
+    copy16_async_or_zero(smem, global, valid);
+  else
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(smem), "l"(global), "r"(valid ? 8 : 0) : "memory");
+}
+
 FSA_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 /// Waits until at most kPending of this thread's latest groups of copies are under way.
@@ -94,9 +104,9 @@ FSA_DEVICE void store_words_if(bool valid, void* global, const unsigned* words, 
         "r"(words[0]), "r"(words[1]), "l"(policy), "r"(static_cast<int>(valid))
         : "memory");
 }
-/// Stores a float where `valid`: without a branch.
-FSA_DEVICE void store_if(bool valid, float* global, float value) {
-  asm volatile("{\n.reg .pred valid;\nsetp.ne.b32 valid, %2, 0;\n@valid st.global.f32 [%0], %1;\n}" ::"l"(global), "f"(value),
+/// Stores two floats, aligned to 8 bytes, where `valid`: without a branch.
+FSA_DEVICE void store2_if(bool valid, float* global, float x, float y) {
+  asm volatile("{\n.reg .pred valid;\nsetp.ne.b32 valid, %3, 0;\n@valid st.global.v2.f32 [%0], {%1, %2};\n}" ::"l"(global), "f"(x), "f"(y),
                "r"(static_cast<int>(valid))
                : "memory");
 }
@@ -111,6 +121,19 @@ FSA_DEVICE void load_words_streaming(unsigned* words, const void* global) {
                  : "l"(global));
   else
     asm volatile("ld.global.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(words[0]), "=r"(words[1]) : "l"(global));
+}
+
+/// Loads kWords (2 or 4) words from shared memory.
+template <int kWords>
+FSA_DEVICE void load_smem_words(unsigned* words, unsigned smem) {
+  static_assert(kWords == 2 || kWords == 4);
+  if constexpr (kWords == 4)
+    asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+                 : "r"(smem)
+                 : "memory");
+  else
+    asm volatile("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(words[0]), "=r"(words[1]) : "r"(smem) : "memory");
 }
 
 /// Loads 16 bytes past L1.

@@ -45,17 +45,27 @@ constexpr float kUnits12 = 4096.0f;
 /// What sums of unpacked numbers exceed the packed ones by at most, and more: steps are kept divided by it.
 constexpr float kHeadroom12 = 16.0f;
 
-/// The packed numbers as floats in [1, 2): (x[i] - kZero12) * kUnits12 is what was packed. Each is its 12 bits put into a
+/// Gives the packed numbers as floats in [1, 2): (x[i] - kZero12) * kUnits12 is what was packed. Each is its 12 bits put into a
 /// float's mantissa, without a conversion.
-FSA_DEVICE void unpack12(float (&x)[8], const unsigned (&words)[3]) {
-  const auto number = [](unsigned bits) { return __uint_as_float((bits & 0x7ff800u) | 0x3f800000u); };
+class Unpack12 {
+ public:
+  /// `number` is not negative, which the compiler does not know: of two constants it would make two instructions in the place of one.
+  FSA_DEVICE explicit Unpack12(int number) : one_(0x3f800000u | static_cast<unsigned>(number) >> 31) {}
+
+  FSA_DEVICE void operator()(float (&x)[8], const unsigned (&words)[3]) const {
 #pragma unroll
-  for (int i = 0; i < 3; ++i) {
-    x[2 * i] = number(words[i]);
-    x[2 * i + 1] = number(__funnelshift_r(words[i], words[i], 12));
+    for (int i = 0; i < 3; ++i) {
+      x[2 * i] = number(words[i]);
+      x[2 * i + 1] = number(__funnelshift_r(words[i], words[i], 12));
+    }
+    x[6] = __uint_as_float((words[1] << 16 & 0x780000u) | ((words[0] << 8 & 0x7f800u) | one_));
+    x[7] = __uint_as_float((words[2] << 12 & 0x7f8000u) | ((words[1] << 4 & 0x7800u) | one_));
   }
-  x[6] = number((words[0] << 8 & 0x7ffffu) | (words[1] << 16 & ~0x7ffffu));
-  x[7] = number((words[1] << 4 & 0x7fffu) | (words[2] << 12 & ~0x7fffu));
-}
+
+ private:
+  FSA_DEVICE float number(unsigned bits) const { return __uint_as_float((bits & 0x7ff800u) | one_); }
+
+  unsigned one_;
+};
 
 }  // namespace fsa::cuda

@@ -14,7 +14,6 @@ struct RangeConfig {
   int keys = 64;      ///< keys per step
   int stages = 2;     ///< K and V buffers
   int blocks = 2;     ///< thread blocks per multiprocessor that registers are bounded for
-  int tiles = 1;      ///< tiles of rows that a thread block attends, one after the other
   int pingpong = 0;   ///< 1: two warpgroups start their products in turns
   int stream = 0;     ///< 1: a warpgroup's tiles are one stream of steps: a tile's first product runs with the last one's last
 
@@ -65,9 +64,9 @@ struct RangeConfig {
   FSA_HOST_DEVICE constexpr int stage_bytes(const RangeShape& s) const { return k_bytes(s) + v_bytes(s); }
   FSA_HOST_DEVICE constexpr int table_offset(const RangeShape& s) const { return q_bytes(s) + stages * stage_bytes(s); }
   /// Ranges of each row and of each segment 8 + 8. Bounds of each warp 16 bytes, of each stage 8, a word per warp, a word. Of
-  /// warpgroups: bounds and counts of 32 rows each, counts of all, of two tiles; of each stage 8 and four barriers, six barriers.
+  /// warpgroups: bounds and counts of 32 rows each, counts of all and a number, of two tiles; of each stage 8 and four barriers, six barriers.
   FSA_HOST_DEVICE constexpr int table_bytes() const {
-    if (warpgroups()) return round_up(2 * (16 * rows() + 24 * rows() / 32 + 8) + 40 * stages + 48, 16);
+    if (warpgroups()) return round_up(2 * (16 * rows() + 24 * rows() / 32 + 12) + 40 * stages + 48, 16);
     return round_up(16 * rows() + 20 * warps + 8 * stages + 4, 16);
   }
   FSA_HOST_DEVICE constexpr int smem_bytes(const RangeShape& s) const { return table_offset(s) + table_bytes(); }

@@ -24,7 +24,6 @@ std::string invalid_for_warps(const RangeShape& s, const RangeConfig& c, const T
   if (c.warps < 1 || c.warps > 16) return fmt::format("warps is {}, not 1 to 16", c.warps);
   if (c.row_tiles < 1 || c.row_tiles > 2) return fmt::format("row_tiles is {}, not 1 or 2", c.row_tiles);
   if (c.keys != 16 && c.keys != 32 && c.keys != 64 && c.keys != 128) return fmt::format("keys is {}, not 16, 32, 64 or 128", c.keys);
-  if (c.tiles != 1) return fmt::format("tiles is {}: with mma.sync a thread block attends 1", c.tiles);
   if (c.pingpong != 0 || c.stream != 0) return "pingpong and stream are for warpgroups";
   const int needed = registers(s, c), cap = register_cap(c.threads(), c.blocks, target);
   return needed > cap ? fmt::format("it needs about {} registers of {}", needed, cap) : std::string();
@@ -36,7 +35,6 @@ std::string invalid_for_warpgroups(const RangeShape& s, const RangeConfig& c, co
   if (c.row_tiles != 1 || c.blocks != 1)
     return fmt::format("row_tiles is {} and blocks {}: warpgroups take 1 of each", c.row_tiles, c.blocks);
   if (c.keys < 32 || c.keys > 128 || c.keys % 16 != 0) return fmt::format("keys is {}, not a multiple of 16 from 32 to 128", c.keys);
-  if (c.tiles < 1 || c.tiles > 64) return fmt::format("tiles is {}, not 1 to 64", c.tiles);
   if (c.pingpong < 0 || c.pingpong > 1 || (c.pingpong == 1 && c.warps != 8))
     return fmt::format("pingpong is {}: 1 is for two warpgroups, 0 for any", c.pingpong);
   if (c.stream < 0 || c.stream > 1) return fmt::format("stream is {}, not 0 or 1", c.stream);
@@ -75,9 +73,6 @@ RangeConfig default_of_warps(const RangeProblem& p, const Target& target) {
   return c;
 }
 
-/// Multiprocessors of the largest Hopper.
-constexpr std::int64_t kMultiprocessors = 132;
-
 /// Keys that a row sees on average.
 double mean_visible(const RangeProblem& p) {
   const double rows = std::max(1.0, static_cast<double>(p.total_q) * p.heads_kv * p.group);
@@ -97,10 +92,6 @@ std::optional<RangeConfig> default_of_warpgroups(const RangeProblem& p, const Ta
     // Turns pay where steps are short; one stream where a window's tile is few of them.
     c.pingpong = keys <= 80;
     c.stream = !p.compressed() && few_steps;
-    // A block of several tiles brings the next one's rows while it attends one, and a stream begins and ends once per block; but
-    // enough blocks come first, or the last of them leave multiprocessors idle.
-    const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
-    for (c.tiles = c.stream ? 16 : 8; c.tiles > 1 && tiles / c.tiles < (c.stream ? 3 : 4) * kMultiprocessors;) c.tiles /= 2;
     if (RangeKernels::invalid_reason(p, c, target).empty()) return c;
   }
   return std::nullopt;
@@ -111,8 +102,7 @@ std::optional<RangeConfig> default_of_warpgroups(const RangeProblem& p, const Ta
 const FieldTable<RangeConfig>& RangeKernels::config_fields() {
   static const FieldTable<Config> fields{
       {"mma", &Config::mma, mma_names()}, {"warps", &Config::warps},   {"row_tiles", &Config::row_tiles}, {"keys", &Config::keys},
-      {"stages", &Config::stages},        {"blocks", &Config::blocks}, {"tiles", &Config::tiles},         {"pingpong", &Config::pingpong},
-      {"stream", &Config::stream}};
+      {"stages", &Config::stages},        {"blocks", &Config::blocks}, {"pingpong", &Config::pingpong},   {"stream", &Config::stream}};
   return fields;
 }
 
@@ -130,9 +120,8 @@ std::vector<Tunable<RangeConfig>> RangeKernels::tunables(const RangeProblem& p, 
           {f[3], values_with(hopper ? std::vector<std::int64_t>{32, 64, 80, 112, 128} : std::vector<std::int64_t>{32, 64}, c.keys)},
           {f[4], values_with(hopper ? std::vector<std::int64_t>{2, 3, 4} : std::vector<std::int64_t>{2, 3}, c.stages)},
           {f[5], values_with({1, 2, 3}, c.blocks)},
-          {f[6], values_with(hopper ? std::vector<std::int64_t>{1, 4, 8} : std::vector<std::int64_t>{1}, c.tiles)},
-          {f[7], hopper ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}},
-          {f[8], hopper ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}}};
+          {f[6], hopper ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}},
+          {f[7], hopper ? std::vector<std::int64_t>{0, 1} : std::vector<std::int64_t>{0}}};
 }
 
 std::string RangeKernels::invalid_reason(const RangeProblem& p, const Config& c, const Target& target) {
@@ -155,7 +144,7 @@ Resources RangeKernels::resources(const RangeProblem& p, const Config& c) {
 std::vector<Launch> RangeKernels::launches(const RangeProblem& p, const Config& c) {
   const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
   return {launch("kernel_entry_prepare", c.warpgroups() ? 2 * laid_out_blocks(p, c) : 0, c.threads(), 0),
-          launch("kernel_entry_run", ceil_div64(tiles, c.tiles), c.threads(), static_cast<std::size_t>(c.smem_bytes(range_shape(p))))};
+          launch("kernel_entry_run", c.warpgroups() ? std::min(tiles, kMultiprocessors) : tiles, c.threads(), static_cast<std::size_t>(c.smem_bytes(range_shape(p))))};
 }
 
 std::vector<TensorSpec> RangeKernels::workspace(const RangeProblem& p, const Config& c) {
@@ -165,7 +154,8 @@ std::vector<TensorSpec> RangeKernels::workspace(const RangeProblem& p, const Con
   const std::int64_t blocks = laid_out_blocks(p, c);
   return {{prefix + "k_tiles", Access::kWrite, DType::kI32, {blocks, c.k_bytes(s) / 4}},
           {prefix + "v_tiles", Access::kWrite, DType::kI32, {blocks, c.v_bytes(s) / 4}},
-          {prefix + "v_fields", Access::kWrite, DType::kI32, {blocks}}};
+          {prefix + "v_fields", Access::kWrite, DType::kI32, {blocks}},
+          {prefix + "next_tile", Access::kWrite, DType::kI32, {1}}};
 }
 
 void RangeKernels::bind_workspace(std::span<const TensorView> workspace, RangeParams& params) {
@@ -173,6 +163,7 @@ void RangeKernels::bind_workspace(std::span<const TensorView> workspace, RangePa
   params.k_tiles = pointer<unsigned char>(workspace[0]);
   params.v_tiles = pointer<unsigned char>(workspace[1]);
   params.v_fields = pointer<int>(workspace[2]);
+  params.next_tile = pointer<int>(workspace[3]);
 }
 
 }  // namespace fsa::cuda

@@ -27,7 +27,7 @@ struct RangeKernels {
   static std::vector<Launch> launches(const RangeProblem& problem, const Config& config);
   /// What follows the tensors of range_tensors(): K and V as tiles, where "prepare" makes them.
   static std::vector<TensorSpec> workspace(const RangeProblem& problem, const Config& config);
-  static std::size_t num_workspace(const Config& config) { return config.warpgroups() ? 3 : 0; }
+  static std::size_t num_workspace(const Config& config) { return config.warpgroups() ? 4 : 0; }
   static void bind_workspace(std::span<const TensorView> workspace, RangeParams& params);
 };
 

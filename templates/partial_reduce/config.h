@@ -21,10 +21,8 @@ struct Config {
     const int pieces = s.head_dim_v / lane_columns(s.head_dim_v);
     return 32 * passes >= pieces ? 32 * passes / pieces : 1;
   }
-  /// Partials that a row may have: one of each slot, then the shared one.
-  FSA_HOST_DEVICE static constexpr int row_terms(const Shape& s) { return s.topk + s.shared; }
-  /// Entry and weight of each (row, term) of each warp.
-  FSA_HOST_DEVICE constexpr int smem_bytes(const Shape& s) const { return warps * rows(s) * row_terms(s) * 8; }
+  /// Entry and weight of each (row, slot) of each warp.
+  FSA_HOST_DEVICE constexpr int smem_bytes(const Shape& s) const { return warps * rows(s) * s.topk * 8; }
 };
 
 }  // namespace fsa::partial_reduce

@@ -21,7 +21,6 @@ Config Cuda::default_config(const Problem& p, const Target&) {
   Config c;
   c.partial = static_cast<Partial>(p.partial);
   if (c.partial == Partial::kF32) c.loads = 4;
-  if (p.shared) c.blocks = 5;
   // A load is a lane's share of a row, three pieces: fewer warps with more in flight each.
   if (c.partial == Partial::kI12) c.passes = 1, c.loads = 4, c.blocks = 5;
   return c;
@@ -30,13 +29,9 @@ Config Cuda::default_config(const Problem& p, const Target&) {
 std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target&) {
   const auto& f = config_fields();
   if (static_cast<Partial>(p.partial) == Partial::kI12) {
-    const std::vector<std::int64_t> loads = p.shared ? std::vector<std::int64_t>{2, 4} : std::vector<std::int64_t>{2, 3, 4};
-    return {{f[0], {4, 8}}, {f[1], {1, 2}}, {f[2], loads}, {f[3], {3, 4, 5, 6}}};
+    return {{f[0], {4, 8}}, {f[1], {1, 2}}, {f[2], {2, 3, 4}}, {f[3], {3, 4, 5, 6}}};
   }
-  return {{f[0], {4, 8}},
-          {f[1], {1, 2, 4}},
-          {f[2], {4, 8, 16}},
-          {f[3], p.shared ? std::vector<std::int64_t>{4, 5} : std::vector<std::int64_t>{4, 6, 8}}};
+  return {{f[0], {4, 8}}, {f[1], {1, 2, 4}}, {f[2], {4, 8, 16}}, {f[3], {4, 6, 8}}};
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
@@ -57,15 +52,15 @@ Resources Cuda::resources(const Problem& p, const Config& c) {
   const int columns = c.lane_columns(p.head_dim_v);  // sums, and for each load words and a weight
   const int piece = c.partial == Partial::kF32 ? 8 : 4;
   // Packed words outnumber all else; found by compiling, as is what any kernel of them takes.
-  const int packed = columns + std::max(16 + c.loads * columns * 3 / 8, p.shared ? 60 : 52);
+  const int packed = columns + std::max(16 + c.loads * columns * 3 / 8, 52);
   return {.threads = c.threads(),
           .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(shape(p))),
-          .registers = c.partial == Partial::kI12 ? packed : 24 + columns + c.loads * (piece + 1) + 12 * p.shared};
+          .registers = c.partial == Partial::kI12 ? packed : 24 + columns + c.loads * (piece + 1)};
 }
 
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
   const int partial = static_cast<int>(c.partial);
-  std::vector<TensorSpec> list{cuda::partial_o_tensor(p, partial, Access::kRead), cuda::partial_lse_tensor(p, Access::kRead),
+  std::vector<TensorSpec> list{cuda::partial_o_tensor(p, partial, Access::kRead), cuda::partial_lse_tensor(p, partial, Access::kRead),
                                cuda::entry_scale_tensor(p, partial, Access::kRead), block_index::entry_position_tensor(p, Access::kRead)};
   for (TensorSpec& spec : output_tensors(p)) list.push_back(std::move(spec));
   return list;

@@ -13,19 +13,15 @@ struct Shape {
   int topk;        ///< T
   int gated;       ///< 1: the gated sum of all branches is written in the place of o
   int scaled;      ///< 1, where gated (CUDA only): o_cmp and o_win are f16, with a power of two per row
-  int shared;      ///< 1 (CUDA only): a row has one more partial, of the blocks that it shares with its neighbours
   Element gates;   ///< where gated
 };
 
 // Names as in selected_block_major/params.h.
 struct Params {
   const void* partial_o;      // partial element [E*g, Dv]
-  const float* partial_lse;   // [E*g]
-  const float* entry_scale;   // [E], or [E*g] where partial is i12
+  const float* partial_lse;   // [E*g], or [E*g, 2] where partial is i12
+  const float* entry_scale;   // [E], or none
   const int* entry_position;  // [Hkv, Tq, T], -1 = no partial
-  const void* shared_o;       // f16 [Tq, Hq, Dv], where shared
-  const float* shared_unit;   // [Hq, Tq], where shared: what a row of shared_o is to be multiplied by
-  const float* shared_lse;    // [Hq, Tq], where shared
   const void* o_cmp;          // [Tq, Hq, Dv], where gated: f32, or f16 where scaled
   const void* o_win;          // the same
   const float* cmp_unit;      // [Hq, Tq], where scaled: what a row of o_cmp is to be multiplied by
@@ -33,7 +29,7 @@ struct Params {
   const void* gates;          // [Tq, Hq, 3], where gated; the head stride may be 0
   void* o;                    // output element [Tq, Hq, Dv]: o, or out where gated
   float* lse;                 // [Hq, Tq]; 0 rows and -inf where a row has no partial with a finite LSE
-  RowStrides shared_stride, cmp_stride, win_stride, gates_stride, o_stride;
+  RowStrides cmp_stride, win_stride, gates_stride, o_stride;
   int total_q, heads_kv;
 };
 

@@ -11,7 +11,6 @@ namespace fsa {
 struct PartialReduceProblem : SelectedProblem {
   int gated = 0;                   ///< 1: write g0 * o_cmp + g1 * o + g2 * o_win in the place of o
   int scaled = 0;                  ///< 1, where gated: o_cmp and o_win are f16, and cmp_unit and win_unit what their rows are multiplied by
-  int shared = 0;                  ///< 1: shared_attention's output is one more partial of each row
   Element gates = Element::kBF16;  ///< of the gates
 
   bool operator==(const PartialReduceProblem&) const = default;
@@ -29,7 +28,7 @@ Shape shape(const Problem& problem);
 Result<void> check(const Problem& problem, const Target& target);
 /// Reads every partial row and its LSE once, and what is summed up with it; writes the outputs once.
 Work work(const Problem& problem);
-/// "shared_o", "shared_unit", "shared_lse" where shared; "o_cmp", "o_win", "gates", "cmp_unit" and "win_unit" (where scaled), "out", "lse"
+/// "o_cmp", "o_win", "gates", "cmp_unit" and "win_unit" (where scaled), "out", "lse"
 /// where gated, else "o", "lse": what follows the partials on both backends.
 std::vector<TensorSpec> output_tensors(const Problem& problem);
 /// Sets the parameters that belong to output_tensors().

@@ -169,7 +169,7 @@ std::vector<TensorSpec> Cuda::tensors(const Problem& problem, const Config& c) {
           block_index::work_items_tensor(p, Access::kRead),
           block_index::work_count_tensor(Access::kRead),
           cuda::partial_o_tensor(p, partial, Access::kWrite),
-          cuda::partial_lse_tensor(p, Access::kWrite),
+          cuda::partial_lse_tensor(p, partial, Access::kWrite),
           cuda::entry_scale_tensor(p, partial, Access::kWrite)};
 }
 

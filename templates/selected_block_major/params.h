@@ -22,9 +22,9 @@ struct Params {
   void* partial_o;           // partial element [E*g, Dv]: each row's softmax-normalised output over one block, times entry_scale
                              // i12: an entry's g rows in three pieces (cuda/packed12.cuh)
   float* partial_lse;        // [E*g] natural log of the row's sum of exponentials; -inf, or far less than any other's, when it
-                             // sees no key of the block
-  float* entry_scale;        // [E] power of two that keeps partial_o in range (1 unless |v| is near the type's limit);
-                             // i12: [E*g] step of the row's integers, times kUnits12 / kHeadroom12
+                             // sees no key of the block. i12: [E*g, 2], then the step of the row's integers, times kUnits12 /
+                             // kHeadroom12: whoever reads one reads both
+  float* entry_scale;        // [E] power of two that keeps partial_o in range (1 unless |v| is near the type's limit). i12: none
   void* o;                   // output element [Tq, Hq, Dv]; CPU in-place merge only
   float* lse;                // [Hq, Tq]; CPU in-place merge only
   RowStrides q_stride, k_stride, v_stride, o_stride;

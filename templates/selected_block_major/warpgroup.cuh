@@ -198,12 +198,13 @@ class Warpgroup {
         cuda::hopper::wgmma<true, true>(o, probabilities[k], values_ + T::VTile::rows_on(2 * k) + T::VTile::panels_on(pass / 64), k > 0);
       cuda::hopper::wgmma_commit();
       // Always true, which the compiler does not know: nothing moves out of the branch, before the products' start or behind their end.
-      if (pass == 0 && p_.total_q > 0) finish_rows(rows, factor, index, item_rows);
+      float own_lse = 0;
+      if (pass == 0 && p_.total_q > 0) own_lse = finish_rows(rows, factor, index, item_rows);
       cuda::hopper::wgmma_wait<0>();
       cuda::hopper::pin(o);
       const PartialRows out = partial_rows(index, item_rows);
       if constexpr (kPacked)
-        store_packed(o, factor, out, index, item_rows);
+        store_packed(o, factor, own_lse, out, index, item_rows);
       else
         store_rows<T, kConfig.partial>(o, factor, out, pass, lane_, policy_);
     }
@@ -213,8 +214,9 @@ class Warpgroup {
   FSA_DEVICE int own_row() const { return lane_ / 4 + 8 * (lane_ % 2); }
   FSA_DEVICE bool stores_row(int row_in_item, int item_rows) const { return lane_ % 4 < 2 && row_in_item < item_rows; }
 
-  /// Sums up the rows' exponentials, stores their LSEs, and gives what turns products into stored numbers.
-  FSA_DEVICE void finish_rows(RowSum (&rows)[2], float (&factor)[2], int index, int item_rows) const {
+  /// Sums up the rows' exponentials and gives what turns products into stored numbers. Returns the LSE of the row of which this lane
+  /// stores it, and stores it where rows are not packed.
+  FSA_DEVICE float finish_rows(RowSum (&rows)[2], float (&factor)[2], int index, int item_rows) const {
     float lse[2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -225,13 +227,15 @@ class Warpgroup {
       if (T::kF16 && !kPacked) factor[half] *= output_scale_;
     }
     const int row = index * T::kRows + own_row();
-    if (!stores_row(row, item_rows)) return;
-    p_.partial_lse[first_row_ + row] = lane_ % 2 ? lse[1] : lse[0];
-    if (!kPacked && (first_row_ + row) % T::kGroup == 0) p_.entry_scale[(first_row_ + row) / T::kGroup] = output_scale_;
+    const float own = lane_ % 2 ? lse[1] : lse[0];
+    if (kPacked || !stores_row(row, item_rows)) return own;
+    p_.partial_lse[first_row_ + row] = own;
+    if ((first_row_ + row) % T::kGroup == 0) p_.entry_scale[(first_row_ + row) / T::kGroup] = output_scale_;
+    return own;
   }
 
   template <int kTiles>
-  FSA_DEVICE void store_packed(const float (&o)[kTiles][4], const float (&factor)[2], const PartialRows& out, int index,
+  FSA_DEVICE void store_packed(const float (&o)[kTiles][4], const float (&factor)[2], float own_lse, const PartialRows& out, int index,
                                int item_rows) const {
     const float largest[2] = {largest_of_row(o, 0), largest_of_row(o, 1)};
 #pragma unroll
@@ -241,8 +245,8 @@ class Warpgroup {
     const bool odd = lane_ % 2;
     const float step = (odd ? largest[1] * factor[1] : largest[0] * factor[0]) * (cuda::kUnits12 / cuda::kLargest12 / cuda::kHeadroom12);
     const int row = index * T::kRows + own_row();
-    cuda::store_if(stores_row(row, item_rows), p_.entry_scale + first_row_ + row,
-                   T::kF16 ? step : step * __uint_as_float((254u << 23) - __float_as_uint(output_scale_)));
+    cuda::store2_if(stores_row(row, item_rows), p_.partial_lse + 2 * (first_row_ + row), own_lse,
+                    T::kF16 ? step : step * __uint_as_float((254u << 23) - __float_as_uint(output_scale_)));
   }
 
   const Params& p_;

@@ -20,6 +20,8 @@ TensorSpec steps_tensor(const SelectedProblem& p, Access access) {
 }
 TensorSpec count_tensor(const SelectedProblem& p, Access access) { return {"shared_count", access, DType::kI32, {p.heads_kv * tiles(p)}}; }
 
+TensorSpec next_tile_tensor(Access access) { return {"shared_next_tile", access, DType::kI32, {1}}; }
+
 const FieldTable<Config>& Cuda::config_fields() {
   static const FieldTable<Config> fields{{"warps", &Config::warps}, {"min_queries", &Config::min_queries}};
   return fields;
@@ -52,7 +54,7 @@ std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config&) {
   TensorSpec rest = cuda::block_indices_tensor(p);
   rest.name = "rest_indices", rest.access = Access::kWrite;
   return {cuda::block_indices_tensor(p),   cuda::sequences_tensor(p, "cu_q"), cuda::sequences_tensor(p, "cu_k"), std::move(rest),
-          steps_tensor(p, Access::kWrite), count_tensor(p, Access::kWrite)};
+          steps_tensor(p, Access::kWrite), count_tensor(p, Access::kWrite), next_tile_tensor(Access::kWrite)};
 }
 
 std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
@@ -66,6 +68,7 @@ Params Cuda::pack(const Problem& p, const Config&, std::span<const TensorView> t
           .rest_indices = cuda::pointer<int>(t[3]),
           .shared_steps = cuda::pointer<int>(t[4]),
           .shared_count = cuda::pointer<int>(t[5]),
+          .shared_next_tile = cuda::pointer<int>(t[6]),
           .total_q = static_cast<int>(p.total_q),
           .num_seqs = p.num_seqs,
           .heads_kv = p.heads_kv,

@@ -20,6 +20,7 @@ Result<void> check(const SelectedProblem& problem, const Target& target);
 std::int64_t tiles(const SelectedProblem& problem);
 TensorSpec steps_tensor(const SelectedProblem& problem, Access access);
 TensorSpec count_tensor(const SelectedProblem& problem, Access access);
+TensorSpec next_tile_tensor(Access access);
 
 struct Cuda {
   using Config = shared_blocks::Config;

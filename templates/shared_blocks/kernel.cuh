@@ -150,6 +150,7 @@ FSA_DEVICE void run(const Params& p) {
     for (int word = 0; word < table.kWords; ++word) step[2 + word] = static_cast<int>(table.members(place, word));
   }
   if (threadIdx.x == 0) p.shared_count[blockIdx.x] = count;
+  if (threadIdx.x == 0 && blockIdx.x == 0) *p.shared_next_tile = 0;
 }
 
 }  // namespace fsa::shared_blocks

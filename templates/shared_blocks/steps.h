@@ -16,6 +16,6 @@ struct Step {
   int keys;                     ///< of the block that the tile's members see: the first ones
   unsigned members[kUnits][2];  ///< the unit's queries that chose it, a bit each; none where they are too few
 };
-constexpr int kStepWords = 6;
+constexpr int kStepWords = 2 + 2 * kUnits;
 
 }  // namespace fsa::shared_blocks

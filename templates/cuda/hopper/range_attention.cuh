@@ -21,20 +21,23 @@ class RangeConsumer {
   FSA_DEVICE void run() {
     const TileList<T> list(p_);
     if (group_ == 1) pass_turn();
+    int steps;
 #pragma unroll 1
-    for (int i = 0; list.has(i); ++i) {
-      attend(take_on(i));
-      store(list, i, state_);
+    for (int i = 0; take_on(i, steps); ++i) {
+      attend(steps);
+      store(list, number_, state_);
     }
     if (group_ == 0) take_turn();  // the last that was passed on
   }
 
  protected:
-  /// Reads what is known of the thread block's tile i, and its Q where registers hold that; returns its steps.
-  FSA_DEVICE int take_on(int i) {
+  /// Reads what is known of the thread block's i-th tile, and its Q where registers hold that; whether there is one.
+  FSA_DEVICE bool take_on(int i, int& steps) {
     barrier(tables_.q_full).wait(i & 1);
     fence_async_proxy();
     const RangeTile<T>& tile = tables_.tiles[i & 1];
+    number_ = __shfl_sync(~0u, tile.number, 0);
+    if (number_ < 0) return false;
     const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
     rows_[0] = tile.rows[in_tile];
     rows_[1] = tile.rows[in_tile + 8];
@@ -42,12 +45,12 @@ class RangeConsumer {
       const WarpBounds a = tile.bounds[2 * group_], b = tile.bounds[2 * group_ + 1];
       bounds_ = {min(a.begin, b.begin), max(a.end, b.end), max(a.all_begin, b.all_begin), min(a.all_end, b.all_end)};
     }
-    const int steps = __reduce_max_sync(~0u, tile.all.steps);
+    steps = __reduce_max_sync(~0u, tile.all.steps);
     if constexpr (T::kHoldsQueries) {
       hold_queries();
       barrier(tables_.q_empty).arrive();
     }
-    return steps;
+    return true;
   }
 
   FSA_DEVICE void attend(int left) {
@@ -67,9 +70,9 @@ class RangeConsumer {
     coarsest_ = 1 << 20;
   }
 
-  FSA_DEVICE void store(const TileList<T>& list, int i, const RangeState<T>& state) const {
-    const int unit = list.first_row(i) + group_ * T::kUnitRows, end = min(unit + T::kUnitRows, p_.total_q * T::kGroup);
-    store_outputs<T, T::kOutput>(p_, state, list.head(i), unit + warp_ * 16 + lane_ / 4, end, lane_);
+  FSA_DEVICE void store(const TileList<T>& list, int number, const RangeState<T>& state) const {
+    const int unit = list.first_row(number) + group_ * T::kUnitRows, end = min(unit + T::kUnitRows, p_.total_q * T::kGroup);
+    store_outputs<T, T::kOutput>(p_, state, list.head(number), unit + warp_ * 16 + lane_ / 4, end, lane_);
   }
 
   /// Steps that follow one another, of which the warpgroup's rows see something each.
@@ -293,6 +296,7 @@ class RangeConsumer {
   RangeMemory<T> memory_;
   RangeTables<T>& tables_;
   int group_, warp_, lane_;
+  int number_ = 0;  // of the tile
   float scale_log2_;
   RowRange rows_[2];
   WarpBounds bounds_;

@@ -15,13 +15,18 @@ class RangeStream : public RangeConsumer<T> {
     const TileList<T> list(this->p_);
     if (group_ == 1) pass_turn();
     begin_nothing();
-    int i = 0;
+    int ended = -1, steps;
 #pragma unroll 1
-    for (; list.has(i); ++i) attend(list, i);
-    wgmma_fence();
-    start_outputs(!begins_);
-    finish_outputs();
-    this->store(list, i - 1, state_);
+    for (int i = 0; this->take_on(i, steps); ++i) {
+      attend(list, ended, steps);
+      ended = this->number_;
+    }
+    if (ended >= 0) {
+      wgmma_fence();
+      start_outputs(!begins_);
+      finish_outputs();
+      this->store(list, ended, state_);
+    }
     if (group_ == 0) take_turn();  // the last that was passed on
   }
 
@@ -38,11 +43,10 @@ class RangeStream : public RangeConsumer<T> {
     this->clear_probabilities();
   }
 
-  /// Attends the thread block's tile i, but for its last P V, and ends the tile before. Every tile has a step.
-  FSA_DEVICE void attend(const TileList<T>& list, int i) {
+  /// Attends a tile, but for its last P V, and ends the one before, `ended`, if there was one. Every tile has a step.
+  FSA_DEVICE void attend(const TileList<T>& list, int ended, int left) {
     exchange_softmax();
     state_.clear_softmax();
-    int left = this->take_on(i);
     bool first = true;
 #pragma unroll 1
     for (; left > 0; --left) {
@@ -57,8 +61,8 @@ class RangeStream : public RangeConsumer<T> {
       finish_scores();
       wgmma_wait<0>();
       pin(state_.o[0]);
-      if (i > 0 || !first) this->release_values();
-      if (first && i > 0) store_ended(list, i - 1);
+      if (ended >= 0 || !first) this->release_values();
+      if (first && ended >= 0) store_ended(list, ended);
       if (first) this->forget_units();
       begins_ = first;
       first = false;
@@ -69,9 +73,9 @@ class RangeStream : public RangeConsumer<T> {
     if constexpr (!T::kHoldsQueries) barrier(tables_.q_empty).arrive();
   }
 
-  FSA_DEVICE void store_ended(const TileList<T>& list, int i) {
+  FSA_DEVICE void store_ended(const TileList<T>& list, int ended) {
     exchange_softmax();
-    this->store(list, i, state_);
+    this->store(list, ended, state_);
     exchange_softmax();
   }
 

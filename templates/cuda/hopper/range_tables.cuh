@@ -39,6 +39,7 @@ struct RangeStep {
 /// What is known of a tile of rows.
 template <class T>
 struct RangeTile {
+  int number;  // of all tiles, or -1: there is no more
   KeyRange segments[T::kRows];
   RowRange rows[T::kRows];
   WarpBounds bounds[T::kLookups];    // of 32 rows each
@@ -61,7 +62,7 @@ struct RangeTables : StepMembers<T> {
   unsigned long long q_full, q_empty, walk_full[2], walk_empty[2];
   unsigned long long k_full[T::kStages], k_empty[T::kStages], v_full[T::kStages], v_empty[T::kStages];
   RangeStep steps[T::kStages];  // what each stage holds
-  RangeTile<T> tiles[2];        // tile i of the thread block in tiles[i % 2]: one is looked up while another is attended
+  RangeTile<T> tiles[2];        // the thread block's i-th in tiles[i % 2]: one is looked up while another is attended
 };
 
 FSA_DEVICE Mbarrier barrier(const unsigned long long& word) { return Mbarrier(smem_address(&word)); }
@@ -104,19 +105,21 @@ struct RingPlace {
   }
 };
 
-/// The tiles of a thread block: heads fastest, the last rows first, as they have most to do where all see the first key.
+/// All tiles, by number: heads fastest, the last rows first, as they have most to do where all see the first key. A thread block takes
+/// the next one whenever it has room for it: not all multiprocessors are equally fast.
 template <class T>
 struct TileList {
   int heads, tiles;
 
   FSA_DEVICE explicit TileList(const RangeParams& p)
       : heads(p.heads_kv), tiles(ceil_div(p.total_q * T::kGroup, T::kConsumers * T::kUnitRows)) {}
-  FSA_DEVICE bool has(int i) const { return i < T::kTiles && item(i) < heads * tiles; }
-  FSA_DEVICE int head(int i) const { return item(i) % heads; }
-  FSA_DEVICE int first_row(int i) const { return (tiles - 1 - item(i) / heads) * T::kConsumers * T::kUnitRows; }
-
- private:
-  FSA_DEVICE static int item(int i) { return blockIdx.x * T::kTiles + i; }
+  FSA_DEVICE int head(int number) const { return number % heads; }
+  FSA_DEVICE int first_row(int number) const { return (tiles - 1 - number / heads) * T::kConsumers * T::kUnitRows; }
+  /// By one thread: the number of the next tile that nobody has, or -1. The counter was 0 before the kernel began.
+  FSA_DEVICE int take(int* next_tile) const {
+    const int number = atomicAdd(next_tile, 1);
+    return number < heads * tiles ? number : -1;
+  }
 };
 
 }  // namespace fsa::cuda::hopper

@@ -106,10 +106,16 @@ FSA_DEVICE void lay_out_block(const RangeParams& p, int head, int from, const Ke
     lay_out_values<T>(p, head, from, used, to);
 }
 
+/// Lets the kernel that follows take tiles from the first on.
+FSA_DEVICE void begin_tiles(const RangeParams& p) {
+  if (blockIdx.x == 0 && threadIdx.x == 0) *p.next_tile = 0;
+}
+
 /// Grid: 2 * Hkv * (ceil(rows of K / keys) + 1).
 template <RangeShape kShape, RangeConfig kConfig>
 FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
   using T = RangePlan<kShape, kConfig>;
+  begin_tiles(p);
   const int block = blockIdx.x / 2, blocks = laid_out_blocks<T>(p), first_row = block % blocks * T::kKeys;
   lay_out_block<T>(p, block / blocks, first_row, used_rows(p), first_row);
 }

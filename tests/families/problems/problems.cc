@@ -6,7 +6,9 @@
 
 namespace fsa::test {
 
-bool runs_on(std::string_view family, const Target& target) { return family != "shared_attention" || target.arch == "sm_90a"; }
+bool runs_on(std::string_view family, const Target& target) {
+  return (family != "shared_reduce" && family != "block_layout") || target.arch == "sm_90a";
+}
 
 FamilyProblems family_problems(std::string_view family, Backend backend) {
   static const std::map<std::string_view, FamilyProblems (*)(Backend)> lists{
@@ -14,8 +16,9 @@ FamilyProblems family_problems(std::string_view family, Backend backend) {
       {"selected_block_major", selected_problems},
       {"partial_reduce", partial_reduce_problems},
       {"selected_query_major", selected_problems},
+      {"block_layout", block_layout_problems},
       {"shared_blocks", selected_problems},
-      {"shared_attention", shared_attention_problems},
+      {"shared_reduce", shared_reduce_problems},
       {"compressed_sequences", compressed_sequences_problems},
       {"compress_kv", compress_kv_problems},
       {"gated_combine", gated_combine_problems},

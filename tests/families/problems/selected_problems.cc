@@ -105,20 +105,23 @@ FamilyProblems partial_reduce_problems(Backend backend) {
       problems.compiled.push_back(scaled);
       problems.planned.push_back(scaled);
     }
-  if (backend == Backend::kCuda)
-    for (const std::size_t i : {0, 3}) {
-      Json shared = problems.planned[i];
-      shared["shared"] = 1;
-      problems.compiled.push_back(shared);
-      problems.planned.push_back(gated(shared, "f32"));
-    }
   return problems;
 }
 
-FamilyProblems shared_attention_problems(Backend backend) {
+FamilyProblems block_layout_problems(Backend backend) {
+  // Models' shapes, blocks in halves, f16, odd dims, the longest rows.
+  const FamilyProblems all = selected_problems(backend);
+  return {.compiled = {all.compiled[0], all.compiled[3], all.compiled[4], all.compiled[8], all.compiled[11]}, .planned = all.planned};
+}
+
+FamilyProblems shared_reduce_problems(Backend backend) {
   // One warpgroup kernel for all: models' shapes, the most registers, odd groups and dims, the smallest blocks.
   const std::vector<Json> all = selected_problems(backend).compiled;
-  FamilyProblems problems{.compiled = {all[0], all[3], all[5], all[8], all[10]}, .planned = {all[0], all[8], all[11]}};
+  Json gated = all[0];
+  gated["partial"] = "i12";
+  gated["gated"] = gated["scaled"] = 1;
+  gated["gates"] = "bf16";
+  FamilyProblems problems{.compiled = {gated, all[3], all[4], all[5], all[8], all[10]}, .planned = {gated, all[0], all[8], all[11]}};
   Json empty = all[0];
   empty["num_seqs"] = empty["total_q"] = empty["total_k"] = 0;
   problems.planned.push_back(empty);

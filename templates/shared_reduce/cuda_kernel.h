@@ -1,5 +1,5 @@
 #pragma once
-// Owns the host description of the CUDA kernels of shared_attention.
+// Owns the host description of the CUDA kernels of shared_reduce.
 #include <array>
 #include <span>
 #include <string>
@@ -8,21 +8,25 @@
 
 #include "codegen/kernel_facts.h"
 #include "codegen/tunable.h"
-#include "templates/selected_problem.h"
-#include "templates/shared_attention/config.h"
-#include "templates/shared_attention/params.h"
+#include "templates/partial_reduce/problem.h"
+#include "templates/shared_reduce/config.h"
+#include "templates/shared_reduce/params.h"
 
-namespace fsa::shared_attention {
+namespace fsa::shared_reduce {
 
+using Problem = PartialReduceProblem;
+
+const FieldTable<Shape>& shape_fields();
+Shape shape(const Problem& problem);
 /// What is unsupported beside what shared_blocks does not support: targets without wgmma, blocks whose logits registers do not hold
 /// beside the outputs, and those of which shared memory does not hold two.
-Result<void> check(const SelectedProblem& problem, const Target& target);
+Result<void> check(const Problem& problem, const Target& target);
 
 struct Cuda {
-  using Config = shared_attention::Config;
-  using Problem = SelectedProblem;
-  static constexpr std::string_view kConfigType = "shared_attention::Config";
-  static constexpr std::array<std::string_view, 2> kEntries{"prepare", "run"};
+  using Config = shared_reduce::Config;
+  using Problem = shared_reduce::Problem;
+  static constexpr std::string_view kConfigType = "shared_reduce::Config";
+  static constexpr std::array<std::string_view, 1> kEntries{"run"};
 
   static const FieldTable<Config>& config_fields();
   static Config default_config(const Problem& problem, const Target& target);
@@ -34,4 +38,4 @@ struct Cuda {
   static Params pack(const Problem& problem, const Config& config, std::span<const TensorView> tensors);
 };
 
-}  // namespace fsa::shared_attention
+}  // namespace fsa::shared_reduce

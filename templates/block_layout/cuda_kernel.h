@@ -1,0 +1,38 @@
+#pragma once
+// Owns the host description of the CUDA kernel of block_layout.
+#include <array>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/kernel_facts.h"
+#include "codegen/tunable.h"
+#include "templates/block_layout/config.h"
+#include "templates/block_layout/params.h"
+#include "templates/selected_problem.h"
+
+namespace fsa::block_layout {
+
+/// What is unsupported beside what no kernel of selected attention supports: targets without wgmma, more rows of blocks than an int counts.
+Result<void> check(const SelectedProblem& problem, const Target& target);
+/// "block_k_tiles", "block_v_tiles" and "block_v_fields" of RangeParams.
+std::vector<TensorSpec> layout_tensors(const SelectedProblem& problem, Access access);
+
+struct Cuda {
+  using Config = block_layout::Config;
+  using Problem = SelectedProblem;
+  static constexpr std::string_view kConfigType = "block_layout::Config";
+  static constexpr std::array<std::string_view, 1> kEntries{"run"};
+
+  static const FieldTable<Config>& config_fields();
+  static Config default_config(const Problem& problem, const Target& target);
+  static std::vector<Tunable<Config>> tunables(const Problem& problem, const Target& target);
+  static std::string invalid_reason(const Problem& problem, const Config& config, const Target& target);
+  static Resources resources(const Problem& problem, const Config& config);
+  static std::vector<TensorSpec> tensors(const Problem& problem, const Config& config);
+  static std::vector<Launch> launches(const Problem& problem, const Config& config);
+  static Params pack(const Problem& problem, const Config& config, std::span<const TensorView> tensors);
+};
+
+}  // namespace fsa::block_layout
