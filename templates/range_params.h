@@ -26,7 +26,7 @@ struct RangeParams {
   unsigned char* k_tiles;  // [Hkv, panels, blocks * keys] lines of 128 bytes
   unsigned char* v_tiles;  // the same, in f16
   int* v_fields;           // [Hkv, blocks]: exponent field of the power of two that a block of v was multiplied by
-  int* next_tile;          // [1]: number of the tile of rows that a thread block takes next
+  int* next_tile;          // [1]: tiles of rows that thread blocks have taken, each beside its first
 };
 
 /// Rows [begin, end).

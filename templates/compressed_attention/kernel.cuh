@@ -11,7 +11,7 @@ FSA_DEVICE void prepare(const Params& p) {
   cuda::prepare_ranges<kShape, kConfig>(p);
 }
 
-/// Grid: ceil(Hkv * ceil(Tq * g / rows) / tiles).
+/// Grid: Hkv * ceil(Tq * g / rows), or of warpgroups any number of thread blocks up to that.
 template <Shape kShape, cuda::RangeConfig kConfig>
 FSA_DEVICE void run(const Params& p) {
   cuda::attend_ranges<kShape, kConfig, Rule>(p);

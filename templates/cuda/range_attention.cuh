@@ -316,7 +316,7 @@ FSA_DEVICE void prepare_ranges(const RangeParams& p) {
   if constexpr (kConfig.warpgroups()) hopper::lay_out_tiles<kShape, kConfig>(p);
 }
 
-/// Grid: Hkv * ceil(Tq * g / rows), or of warpgroups any: they take tiles one after the other.
+/// Grid: Hkv * ceil(Tq * g / rows), or of warpgroups any number of thread blocks up to that: they take tiles one after the other.
 template <RangeShape kShape, RangeConfig kConfig, class Rule>
 FSA_DEVICE void attend_ranges(const RangeParams& p) {
   if constexpr (kConfig.warpgroups())

@@ -14,7 +14,7 @@ struct Params {
   int* rest_indices;         // [Hkv, Tq, T]: block_indices without the slots that steps stand for, which are -1
   int* shared_steps;         // [Hkv, X, tile_tokens(g) * T] steps of each tile, ascending in cell
   int* shared_count;         // [Hkv, X] steps in use
-  int* shared_next_tile;     // [1] 0: no tile has been taken yet (cuda/hopper/range_tables.cuh)
+  int* shared_next_tile;     // [1] 0, for RangeParams::next_tile of shared_reduce
   int total_q, num_seqs, heads_kv;
   int cells;  // C
   int tiles;  // X

@@ -26,7 +26,7 @@ class Finder {
 
   FSA_DEVICE void run() const {
     const cuda::hopper::TileList<T> list(p_.range);
-    int taken = threadIdx.x == 0 ? list.take(p_.range.next_tile) : 0;
+    int taken = static_cast<int>(blockIdx.x);
 #pragma unroll 1
     for (int i = 0, number = 0; number >= 0; ++i) {
       cuda::hopper::RangeTile<T>& tile = tables_.tiles[i & 1];
@@ -175,7 +175,7 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
   int lane_;
 };
 
-/// Grid: any: thread blocks take tiles one after the other.
+/// Grid: any number of thread blocks up to Hkv * X: they take tiles one after the other.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void run(const Params& p) {
   using T = Plan<kShape, kConfig>;

@@ -14,7 +14,7 @@ class RangeFinder {
 
   FSA_DEVICE void run() const {
     const TileList<T> list(p_);
-    int taken = threadIdx.x == 0 ? list.take(p_.next_tile) : 0;
+    int taken = static_cast<int>(blockIdx.x);
 #pragma unroll 1
     for (int i = 0, number = 0; number >= 0; ++i) {
       RangeTile<T>& tile = tables_.tiles[i & 1];

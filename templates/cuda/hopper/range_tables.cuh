@@ -105,8 +105,9 @@ struct RingPlace {
   }
 };
 
-/// All tiles, by number: heads fastest, the last rows first, as they have most to do where all see the first key. A thread block takes
-/// the next one whenever it has room for it: not all multiprocessors are equally fast.
+/// All tiles, by number: heads fastest, the last rows first, as they have most to do where all see the first key. A thread block begins
+/// with the tile of its own number, and takes the next one that nobody has whenever it has room for it: not all multiprocessors are
+/// equally fast.
 template <class T>
 struct TileList {
   int heads, tiles;
@@ -115,9 +116,9 @@ struct TileList {
       : heads(p.heads_kv), tiles(ceil_div(p.total_q * T::kGroup, T::kConsumers * T::kUnitRows)) {}
   FSA_DEVICE int head(int number) const { return number % heads; }
   FSA_DEVICE int first_row(int number) const { return (tiles - 1 - number / heads) * T::kConsumers * T::kUnitRows; }
-  /// By one thread: the number of the next tile that nobody has, or -1. The counter was 0 before the kernel began.
+  /// By one thread: the number of the next tile, or -1 where there is none. The counter was 0 before the kernel began.
   FSA_DEVICE int take(int* next_tile) const {
-    const int number = atomicAdd(next_tile, 1);
+    const int number = static_cast<int>(gridDim.x) + atomicAdd(next_tile, 1);
     return number < heads * tiles ? number : -1;
   }
 };
