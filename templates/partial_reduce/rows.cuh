@@ -169,42 +169,71 @@ struct Piece<Partial::kI12, kColumns> {
   }
 };
 
-/// Eight neighbouring numbers of another branch's output. Of f32, by way of L1: its two loads of 16 bytes share their lines.
+/// Eight neighbouring numbers of another branch's output, on their way. Of f32, by way of L1: its two loads of 16 bytes share their lines.
 template <Shape kShape>
-FSA_DEVICE void load_branch(const void* o, const RowStrides& stride, int token, int head, int column, float (&numbers)[8]) {
-  const long long offset = token * stride.token + head * stride.head + column;
-  if constexpr (kShape.scaled == 1) {
-    for (float& x : numbers) x = 0;
-    cuda::multiply_add8<true>(numbers, cuda::load16_streaming(static_cast<const unsigned short*>(o) + offset), 1.0f);
-    return;
-  }
-  const float4* const at = reinterpret_cast<const float4*>(static_cast<const float*>(o) + offset);
-  const float4 low = __ldg(at), high = __ldg(at + 1);
-  numbers[0] = low.x, numbers[1] = low.y, numbers[2] = low.z, numbers[3] = low.w;
-  numbers[4] = high.x, numbers[5] = high.y, numbers[6] = high.z, numbers[7] = high.w;
-}
+struct BranchColumns {
+  uint4 words[kShape.scaled == 1 ? 1 : 2];
 
-/// Turns merged columns of a row into the gated sum of all branches.
+  FSA_DEVICE void load(const void* o, const RowStrides& stride, int token, int head, int column) {
+    const long long offset = token * stride.token + head * stride.head + column;
+    if constexpr (kShape.scaled == 1) {
+      words[0] = cuda::load16_streaming(static_cast<const unsigned short*>(o) + offset);
+    } else {
+      const uint4* const at = reinterpret_cast<const uint4*>(static_cast<const float*>(o) + offset);
+      words[0] = __ldg(at), words[1] = __ldg(at + 1);
+    }
+  }
+  FSA_DEVICE void get(float (&numbers)[8]) const {
+    if constexpr (kShape.scaled == 1) {
+      for (float& x : numbers) x = 0;
+      cuda::multiply_add8<true>(numbers, words[0], 1.0f);
+    } else {
+      const unsigned all[8] = {words[0].x, words[0].y, words[0].z, words[0].w, words[1].x, words[1].y, words[1].z, words[1].w};
+#pragma unroll
+      for (int i = 0; i < 8; ++i) numbers[i] = __uint_as_float(all[i]);
+    }
+  }
+};
+
+/// A row's gates, which undo the units of the other branches' rows.
 template <Shape kShape>
-FSA_DEVICE void add_branches(const Params& p, int token, int head, int column, float (&sum)[8]) {
-  float cmp[8], win[8];
-  load_branch<kShape>(p.o_cmp, p.cmp_stride, token, head, column, cmp);
-  load_branch<kShape>(p.o_win, p.win_stride, token, head, column, win);
+FSA_DEVICE cuda::Gates load_gates(const Params& p, int token, int head) {
   cuda::Gates gates = cuda::Gates::load<kShape.gates>(p.gates, p.gates_stride, token, head);
   if constexpr (kShape.scaled == 1) {
     const long long row = static_cast<long long>(head) * p.total_q + token;
     gates.cmp *= __ldg(p.cmp_unit + row);
     gates.win *= __ldg(p.win_unit + row);
   }
+  return gates;
+}
+
+/// Turns merged columns of a row into the gated sum of all branches.
+template <Shape kShape>
+FSA_DEVICE void add_branches(const cuda::Gates& gates, const BranchColumns<kShape>& of_cmp, const BranchColumns<kShape>& of_win,
+                             float (&sum)[8]) {
+  float cmp[8], win[8];
+  of_cmp.get(cmp);
+  of_win.get(win);
 #pragma unroll
   for (int i = 0; i < 8; ++i) sum[i] = gates.sum(cmp[i], sum[i], win[i]);
 }
 
-/// Stores eight merged columns of a row.
+/// Stores eight columns of a row as they are.
+template <Shape kShape>
+FSA_DEVICE void store_sums(const Params& p, const Row<kShape>& row, int column, const float (&sum)[8]) {
+  cuda::store8<kShape.output>(p.o, row.token * p.o_stride.token + row.query_head() * p.o_stride.head + column, sum);
+}
+
+/// Stores eight merged columns of a row, or what they come to with the other branches.
 template <Shape kShape>
 FSA_DEVICE void store_columns(const Params& p, const Row<kShape>& row, int column, float (&sum)[8]) {
-  if constexpr (kShape.gated == 1) add_branches<kShape>(p, row.token, row.query_head(), column, sum);
-  cuda::store8<kShape.output>(p.o, row.token * p.o_stride.token + row.query_head() * p.o_stride.head + column, sum);
+  if constexpr (kShape.gated == 1) {
+    BranchColumns<kShape> cmp, win;
+    cmp.load(p.o_cmp, p.cmp_stride, row.token, row.query_head(), column);
+    win.load(p.o_win, p.win_stride, row.token, row.query_head(), column);
+    add_branches<kShape>(load_gates<kShape>(p, row.token, row.query_head()), cmp, win, sum);
+  }
+  store_sums<kShape>(p, row, column, sum);
 }
 
 }  // namespace fsa::partial_reduce

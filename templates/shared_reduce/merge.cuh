@@ -304,12 +304,28 @@ class Merger : cuda::hopper::RangeConsumer<T> {
   }
 
   FSA_DEVICE void store_row(const Row& row, RowSums<T>& sums) const {
+    constexpr int kGroups = RowSums<T>::kGroups;
+    constexpr bool kGated = T::kMergeShape.gated == 1;
+    const auto column_of = [&](int group) { return group * 32 + this->lane_ % 4 * 8; };
+    // All of a row's other branches at once: one trip to memory.
+    partial_reduce::BranchColumns<T::kMergeShape> cmp[kGated ? kGroups : 1], win[kGated ? kGroups : 1];
+    cuda::Gates gates{};
+    if constexpr (kGated) {
+      gates = partial_reduce::load_gates<T::kMergeShape>(merged_, row.token, row.query_head());
 #pragma unroll
-    for (int group = 0; group < RowSums<T>::kGroups; ++group) {
+      for (int group = 0; group < kGroups; ++group) {
+        if (column_of(group) >= T::kDv) continue;
+        cmp[group].load(merged_.o_cmp, merged_.cmp_stride, row.token, row.query_head(), column_of(group));
+        win[group].load(merged_.o_win, merged_.win_stride, row.token, row.query_head(), column_of(group));
+      }
+    }
+#pragma unroll
+    for (int group = 0; group < kGroups; ++group) {
       float numbers[8];
       sums.get(group, numbers);
-      const int first = group * 32 + this->lane_ % 4 * 8;
-      if (first < T::kDv) partial_reduce::store_columns<T::kMergeShape>(merged_, row, first, numbers);
+      if (column_of(group) >= T::kDv) continue;
+      if constexpr (kGated) partial_reduce::add_branches<T::kMergeShape>(gates, cmp[group], win[group], numbers);
+      partial_reduce::store_sums<T::kMergeShape>(merged_, row, column_of(group), numbers);
     }
   }
 

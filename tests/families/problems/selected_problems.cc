@@ -121,7 +121,9 @@ FamilyProblems shared_reduce_problems(Backend backend) {
   gated["partial"] = "i12";
   gated["gated"] = gated["scaled"] = 1;
   gated["gates"] = "bf16";
-  FamilyProblems problems{.compiled = {gated, all[3], all[4], all[5], all[8], all[10]}, .planned = {gated, all[0], all[8], all[11]}};
+  Json wide = all[5];
+  wide["block_size"] = 32;
+  FamilyProblems problems{.compiled = {gated, all[3], all[4], wide, all[8], all[10]}, .planned = {gated, all[0], all[8], all[11]}};
   Json empty = all[0];
   empty["num_seqs"] = empty["total_q"] = empty["total_k"] = 0;
   problems.planned.push_back(empty);
