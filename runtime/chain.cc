@@ -18,15 +18,10 @@ std::size_t bytes_of(const TensorView& view) { return static_cast<std::size_t>(v
 /// output would have to have memory of its own all the while.
 constexpr unsigned kFewThreadBlocks = 132;
 
-bool leaves_room(const std::vector<Launch>& launches) {
-  return std::ranges::all_of(launches, [](const Launch& launch) {
-    return static_cast<std::uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2] <= kFewThreadBlocks;
-  });
-}
-
-bool runs_beside(const ChainStep& step, const std::vector<Launch>& launches) {
-  if (step.beside == Beside::kNever || step.kernel->backend() != Backend::kCuda) return false;
-  return step.beside == Beside::kAlways || leaves_room(launches);
+bool leaves_room(const ChainStep& step, const std::vector<Launch>& launches) {
+  return step.beside && step.kernel->backend() == Backend::kCuda && std::ranges::all_of(launches, [](const Launch& launch) {
+           return static_cast<std::uint64_t>(launch.grid[0]) * launch.grid[1] * launch.grid[2] <= kFewThreadBlocks;
+         });
 }
 
 }  // namespace
@@ -83,7 +78,7 @@ Result<Chain> Chain::lay_out_steps(std::span<const ChainStep> steps, std::vector
   chain.externals_ = std::move(externals);
   for (const ChainStep& step : steps) {
     BoundStep bound{nullptr, step.kernel->packer(step.problem, step.config), step.kernel->launches(step.problem, step.config), {}};
-    bound.beside = runs_beside(step, bound.launches);
+    bound.beside = leaves_room(step, bound.launches);
     for (const TensorSpec& spec : step.tensors()) {
       FSA_ASSIGN_OR_RETURN(const std::size_t slot, chain.slot_of(spec, names));
       bound.slots.push_back(slot);

@@ -16,19 +16,16 @@
 
 namespace fsa {
 
-/// Whether a stage that reads the caller's tensors alone runs beside the stages before its reader.
-enum class Beside { kNever, kWhereRoom, kAlways };  ///< where it leaves multiprocessors idle; whatever the size
-
 /// One kernel of a variant. An operator may use a family more than once, and under other tensor names than its own.
 struct ChainStage {
   std::string name;                             ///< unique within the variant; what configs are kept under
   std::string family;
   std::map<std::string, std::string> renames;   ///< the family's name of a tensor -> the operator's
-  Beside beside = Beside::kNever;
+  bool beside = false;                          ///< it reads the caller's tensors alone, and may run beside the stages before its reader
 
   /// A stage named like its family.
   ChainStage(const char* family_name) : name(family_name), family(family_name) {}
-  ChainStage(std::string stage_name, std::string family_name, std::map<std::string, std::string> tensor_renames, Beside runs_beside = Beside::kNever)
+  ChainStage(std::string stage_name, std::string family_name, std::map<std::string, std::string> tensor_renames, bool runs_beside = false)
       : name(std::move(stage_name)), family(std::move(family_name)), renames(std::move(tensor_renames)), beside(runs_beside) {}
 };
 
@@ -55,7 +52,7 @@ struct ChainStep {
   Json problem;
   Json config;
   std::map<std::string, std::string> renames;
-  Beside beside = Beside::kNever;
+  bool beside = false;
 
   /// A step on its own, named like its family.
   ChainStep(const Kernel* step_kernel, Json step_problem, Json step_config)

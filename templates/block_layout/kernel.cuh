@@ -17,7 +17,8 @@ template <Shape kShape, Config kConfig>
 FSA_DEVICE void run(const Params& p) {
   using T = Plan<kShape, kConfig>;
   const int parts = p.cells * T::kParts, head = blockIdx.x / 2 / parts, in_head = blockIdx.x / 2 % parts, cell = in_head / T::kParts;
-  const int b = cuda::last_not_above(p.range.num_seqs, cell, [&](int x) { return cuda::first_cell<T::kBlock>(__ldg(p.range.cu_k + x), x); });
+  const int b =
+      cuda::last_not_above(p.range.num_seqs, cell, [&](int x) { return cuda::first_cell<T::kBlock>(__ldg(p.range.cu_k + x), x); });
   const auto row = [&](int x) { return min(max(x, 0), p.range.total_k); };
   int begin = 0, end = 0;
   if (b >= 0) {

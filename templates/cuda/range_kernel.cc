@@ -144,7 +144,8 @@ Resources RangeKernels::resources(const RangeProblem& p, const Config& c) {
 std::vector<Launch> RangeKernels::launches(const RangeProblem& p, const Config& c) {
   const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
   return {launch("kernel_entry_prepare", c.warpgroups() ? 2 * laid_out_blocks(p, c) : 0, c.threads(), 0),
-          launch("kernel_entry_run", c.warpgroups() ? std::min(tiles, kMultiprocessors) : tiles, c.threads(), static_cast<std::size_t>(c.smem_bytes(range_shape(p))))};
+          launch("kernel_entry_run", c.warpgroups() ? std::min(tiles, kMultiprocessors) : tiles, c.threads(),
+                 static_cast<std::size_t>(c.smem_bytes(range_shape(p))))};
 }
 
 std::vector<TensorSpec> RangeKernels::workspace(const RangeProblem& p, const Config& c) {

@@ -10,7 +10,7 @@ namespace fsa {
 /// with the outputs of the other branches, which saves a write and a read of it.
 struct PartialReduceFamily {
   static constexpr std::string_view kName = "partial_reduce";
-  static constexpr int kVersion = 5;
+  static constexpr int kVersion = 6;
   using Problem = PartialReduceProblem;
   using Shape = partial_reduce::Shape;
   static const FieldTable<Problem>& problem_fields() { return partial_reduce::problem_fields(); }

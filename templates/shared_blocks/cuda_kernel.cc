@@ -54,7 +54,7 @@ std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config&) {
   TensorSpec rest = cuda::block_indices_tensor(p);
   rest.name = "rest_indices", rest.access = Access::kWrite;
   return {cuda::block_indices_tensor(p),   cuda::sequences_tensor(p, "cu_q"), cuda::sequences_tensor(p, "cu_k"), std::move(rest),
-          steps_tensor(p, Access::kWrite), count_tensor(p, Access::kWrite), next_tile_tensor(Access::kWrite)};
+          steps_tensor(p, Access::kWrite), count_tensor(p, Access::kWrite),   next_tile_tensor(Access::kWrite)};
 }
 
 std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {

@@ -38,7 +38,9 @@ struct Config {
             .blocks = 1};
   }
   /// Registers of a lane that attends, without Q.
-  FSA_HOST_DEVICE constexpr int attending_registers(const Shape& s) const { return range(s).attending_registers(range_shape(s)) + kOfMembers; }
+  FSA_HOST_DEVICE constexpr int attending_registers(const Shape& s) const {
+    return range(s).attending_registers(range_shape(s)) + kOfMembers;
+  }
   FSA_HOST_DEVICE constexpr bool holds_queries(const Shape& s) const {
     const int held = range(s).held_registers(range_shape(s));
     return held > 0 && held + attending_registers(s) <= range(s).consumer_registers();

@@ -71,8 +71,8 @@ Result<void> check(const Problem& p, const Target& target) {
 }
 
 const FieldTable<Config>& Cuda::config_fields() {
-  static const FieldTable<Config> fields{{"stages", &Config::stages}, {"ring", &Config::ring},
-                                         {"partial", &Config::partial, partial_names()}};
+  static const FieldTable<Config> fields{
+      {"stages", &Config::stages}, {"ring", &Config::ring}, {"partial", &Config::partial, partial_names()}};
   return fields;
 }
 
@@ -101,9 +101,8 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
 }
 
 Resources Cuda::resources(const Problem& p, const Config& c) {
-  return {.threads = c.threads(),
-          .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(shape(p))),
-          .registers = 65536 / c.threads() / 8 * 8};
+  return {
+      .threads = c.threads(), .scratch_bytes = static_cast<std::size_t>(c.smem_bytes(shape(p))), .registers = 65536 / c.threads() / 8 * 8};
 }
 
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
@@ -125,7 +124,8 @@ std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
 
 std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
   const Resources r = resources(p, c);
-  return {cuda::launch("kernel_entry", std::min(p.heads_kv * shared_blocks::tiles(p), cuda::kMultiprocessors), c.threads(), r.scratch_bytes)};
+  return {
+      cuda::launch("kernel_entry", std::min(p.heads_kv * shared_blocks::tiles(p), cuda::kMultiprocessors), c.threads(), r.scratch_bytes)};
 }
 
 Params Cuda::pack(const Problem& p, const Config&, std::span<const TensorView> t) {

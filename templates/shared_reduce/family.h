@@ -5,8 +5,8 @@
 
 namespace fsa {
 
-/// Merges, as partial_reduce does, the partial outputs of a row's blocks, and with them the blocks that many queries of a tile share, which it
-/// attends itself: densely, query-major.
+/// Merges, as partial_reduce does, the partial outputs of a row's blocks, and with them the blocks that many queries of a tile share, which
+/// it attends itself: densely, query-major.
 struct SharedReduceFamily {
   static constexpr std::string_view kName = "shared_reduce";
   static constexpr int kVersion = 1;

@@ -131,7 +131,8 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
       const int number = __shfl_sync(~0u, tables_.tiles[i & 1].number, 0);
       if (number < 0) return;
       const int count = __shfl_sync(~0u, tables_.tiles[i & 1].all.steps, 0) / T::kParts;
-      const int* const steps = p_.shared_steps + static_cast<long long>(place_of_tile(list, number)) * (T::kTileSlots * shared_blocks::kStepWords);
+      const int* const steps =
+          p_.shared_steps + static_cast<long long>(place_of_tile(list, number)) * (T::kTileSlots * shared_blocks::kStepWords);
 #pragma unroll 1
       for (int first = 0; first < count; first += 32)
         copy_steps(list.head(number), steps + first * shared_blocks::kStepWords, min(32, count - first));

@@ -70,7 +70,9 @@ class WarpMemory {
   static_assert(2 * 32 * Columns::kChunks * Columns::kChunkBytes == T::kRingWarpBytes, "the plan and the ring must agree");
 
   FSA_DEVICE WarpMemory(unsigned address, int lane)
-      : ring_(address + lane * Columns::kChunkBytes), weights_(address + T::kRing * T::kRingWarpBytes + lane / 4 * kPitch), quarter_(lane % 4) {}
+      : ring_(address + lane * Columns::kChunkBytes),
+        weights_(address + T::kRing * T::kRingWarpBytes + lane / 4 * kPitch),
+        quarter_(lane % 4) {}
 
   /// Starts the copies of the LSEs and scales of this lane's quarter of both rows' partials.
   FSA_DEVICE void copy_scales(const partial_reduce::Params& p, const RowList (&lists)[2]) const {
@@ -281,6 +283,8 @@ class Merger : cuda::hopper::RangeConsumer<T> {
       own_.copy(merged_.partial_o, lists, t + T::kRing, stage);
       stage = stage + 1 == T::kRing ? 0 : stage + 1;
     }
+    // Copies past the last partial, of zeros, may be under way: none may follow another to the same place.
+    cuda::wait_copies<0>();
     __syncwarp();  // before the next tile's scales
     const long long head_row = static_cast<long long>(head) * this->p_.total_q * T::kGroup;
 #pragma unroll

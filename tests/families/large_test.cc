@@ -15,7 +15,7 @@ TEST_P(LargeSelectedAttention, MatchesTheOracleInSampledRows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Large, LargeSelectedAttention,
-                         testing::Combine(testing::ValuesIn(large_cases()), testing::Values("block_major", "query_major")),
+                         testing::Combine(testing::ValuesIn(large_cases()), testing::Values("block_major", "query_major", "hybrid")),
                          [](const auto& each) { return std::get<0>(each.param).name + "_" + std::get<1>(each.param); });
 
 }  // namespace

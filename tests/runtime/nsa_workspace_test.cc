@@ -47,7 +47,7 @@ TEST(NsaWorkspace, WhereTheWindowRunsBesideTheOthersItsOutputSharesNoMemory) {
     const Json p = problem(4, tokens);
     auto steps = make_chain(op, p, {.variant = "block_major"}, Target::parse("sm_90a").value()).value();
     const std::size_t beside = Chain::workspace_of(steps, op.external_specs(p)).value();
-    for (ChainStep& step : steps) step.beside = Beside::kNever;
+    for (ChainStep& step : steps) step.beside = false;
     const std::size_t behind = Chain::workspace_of(steps, op.external_specs(p)).value();
     if (tokens == 512)
       EXPECT_GT(beside, behind);
@@ -67,7 +67,7 @@ TEST(NsaWorkspace, WhatRunsBesideTheOthersWritesNothingOfTheirs) {
     ASSERT_TRUE(steps.ok()) << steps.error().message();
     for (const ChainStep& step : *steps)
       for (const TensorSpec& spec : step.tensors())
-        if (spec.access != Access::kRead) (step.beside != Beside::kNever ? beside : others).insert(spec.name);
+        if (spec.access != Access::kRead) (step.beside ? beside : others).insert(spec.name);
     EXPECT_FALSE(beside.empty());
     for (const std::string& name : beside) EXPECT_FALSE(others.contains(name)) << name;
   }

@@ -63,7 +63,8 @@ Result<KernelChain> KernelChain::build(Lab& lab, std::vector<ChainStep> steps) {
   return chain;
 }
 
-Result<void> KernelChain::run(const std::vector<Binding>& inputs, const std::vector<Binding>& outputs, unsigned char poison) const {
+Result<void> KernelChain::run(const std::vector<Binding>& inputs, const std::vector<Binding>& outputs, unsigned char poison,
+                              bool repeats) const {
   const Device& device = lab_->device();
   Tensors tensors(device, poison);
   for (const auto* bindings : {&inputs, &outputs})
@@ -72,6 +73,7 @@ Result<void> KernelChain::run(const std::vector<Binding>& inputs, const std::vec
     for (const TensorSpec& spec : step.tensors()) FSA_RETURN_IF_ERROR(tensors.add_missing(spec));
   for (const Binding& b : inputs) FSA_RETURN_IF_ERROR(upload(device, b.host, tensors.at(b.name).data));
   for (std::size_t i = 0; i < steps_.size(); ++i) FSA_RETURN_IF_ERROR(launch_step(device, *modules_[i], steps_[i], tensors));
+  if (repeats) FSA_RETURN_IF_ERROR(launch_step(device, *modules_.back(), steps_.back(), tensors));
   FSA_RETURN_IF_ERROR(device.synchronize());
   for (const Binding& b : outputs) FSA_RETURN_IF_ERROR(download(device, tensors.at(b.name).data, b.host));
   return {};

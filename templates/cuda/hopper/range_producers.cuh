@@ -28,8 +28,7 @@ class RangeFinder {
       if (number >= 0) find(list.first_row(number), tile);
       if (threadIdx.x == 0) barrier(tables_.walk_full[i & 1]).arrive();
       barrier(tables_.q_empty).wait((i & 1) ^ 1);
-      if (number >= 0)
-        copy_queries<T, typename T::QTile, T::kFinders, 2>(p_, list.head(number), list.first_row(number), memory_.tiles);
+      if (number >= 0) copy_queries<T, typename T::QTile, T::kFinders, 2>(p_, list.head(number), list.first_row(number), memory_.tiles);
       barrier(tables_.q_full).arrive_after_copies();
       if (threadIdx.x == 0) barrier(tables_.q_full).arrive();
     }

@@ -116,10 +116,12 @@ struct TileList {
       : heads(p.heads_kv), tiles(ceil_div(p.total_q * T::kGroup, T::kConsumers * T::kUnitRows)) {}
   FSA_DEVICE int head(int number) const { return number % heads; }
   FSA_DEVICE int first_row(int number) const { return (tiles - 1 - number / heads) * T::kConsumers * T::kUnitRows; }
-  /// By one thread: the number of the next tile, or -1 where there is none. The counter was 0 before the kernel began.
+  /// By one thread: the number of the next tile, or -1 where there is none, and then never again. The counter was 0 before the kernel
+  /// began and is 0 when it has ended: every tile but a thread block's first is taken once, and every thread block asks once in vain.
   FSA_DEVICE int take(int* next_tile) const {
-    const int number = static_cast<int>(gridDim.x) + atomicAdd(next_tile, 1);
-    return number < heads * tiles ? number : -1;
+    const int taken = atomicAdd(next_tile, 1), all = heads * tiles, number = static_cast<int>(gridDim.x) + taken;
+    if (taken == all - 1) *next_tile = 0;
+    return number < all ? number : -1;
   }
 };
 
