@@ -50,8 +50,8 @@ inline int register_cap(int threads, int blocks, const Target& target) {
   return std::min(255, target.cuda.registers_per_sm / 4 / (32 * warps_per_partition) / 8 * 8);
 }
 
-/// Multiprocessors of the largest Hopper: as many thread blocks, one on each, take tile after tile. Where there are fewer, the
-/// last ones find nothing left to do.
+/// Multiprocessors of the largest Hopper: as many thread blocks, one on each, take tile after tile. Where there are fewer, the last
+/// thread blocks come when the others are done, and have a tile each.
 constexpr std::int64_t kMultiprocessors = 132;
 
 /// Strides of a [token, head, dim] tensor.

@@ -1,5 +1,5 @@
 #pragma once
-// Owns the host description of the CUDA kernel of shared_blocks, and the tensors that it shares with shared_attention.
+// Owns the host description of the CUDA kernel of shared_blocks, and the tensors that it shares with shared_reduce.
 #include <array>
 #include <span>
 #include <string>

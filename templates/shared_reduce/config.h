@@ -53,7 +53,7 @@ struct Config {
   }
   /// Weights of a row's partials are so far apart that a warp's eight rows lie in different banks.
   FSA_HOST_DEVICE static constexpr int weight_pitch(const Shape& s) { return s.topk | 1; }
-  /// Of a partial of each of a warp's rows. Numbers of 8 columns are a lane's, whole ones of 32 columns a row's.
+  /// Of a partial of each of a warp's 16 rows, of whole groups of 32 columns, of which a lane has 8.
   FSA_HOST_DEVICE constexpr int ring_warp_bytes(const Shape& s) const {
     const int columns = round_up(s.head_dim_v, 32);
     return 16 * (partial == Partial::kI12 ? columns / 2 * 3 : partial == Partial::kF32 ? columns * 4 : columns * 2);
