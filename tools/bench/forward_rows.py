@@ -36,7 +36,10 @@ def whole(group: int, tokens: str, more: str = "") -> str:
 ROWS = {
     **{f"selected_g{g}_64k": selected(g, "64k", "--each") for g in (1, 2, 3, 4, 5, 8, 16)},
     **{f"selected_g4_{n}": selected(4, n) for n in ("8k", "16k", "32k", "128k")},
+    **{f"selected_g{g}_64k_hybrid": selected(g, "64k", "--variant hybrid --each") for g in (3, 4, 8, 16)},
+    **{f"selected_g4_{n}_hybrid": selected(4, n, "--variant hybrid") for n in ("8k", "16k", "32k")},
     "selected_g4_64k_block128_top8": selected(4, "64k", "--block-size 128 --topk 8"),
+    "selected_g4_64k_block128_top8_hybrid": selected(4, "64k", "--block-size 128 --topk 8 --variant hybrid"),
     "selected_g4_32k_d64_hkv8": "--op selected --heads-q 32 --heads-kv 8 --head-dim 64 --seqlen 32k",
     "selected_g4_64k_d256": "--op selected --heads-q 16 --heads-kv 4 --head-dim 256 --seqlen 64k",
     "selected_g4_64k_overlap": selected(4, "64k", "--overlap 0.9"),
@@ -46,6 +49,7 @@ ROWS = {
     **{f"selection_g{g}_64k": branch("select_blocks", g) for g in (1, 4)},
     **{f"window_g{g}_64k": branch("sliding_window", g) for g in (1, 4)},
     **{f"whole_g4_{n}": whole(4, n) for n in ("1k", "8k", "32k", "64k", "128k")},
+    **{f"whole_g4_{n}_hybrid": whole(4, n, "--variant hybrid_gated") for n in ("8k", "64k")},
     "whole_g1_64k": whole(1, "64k"),
     "whole_g4_64k_d256": "--op nsa --each --heads-q 16 --heads-kv 4 --head-dim 256 --seqlen 64k",
     **{f"whole_g{g}_64k": whole(g, "64k") for g in (3, 5)},
