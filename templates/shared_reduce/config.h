@@ -10,6 +10,7 @@ namespace fsa::shared_reduce {
 FSA_HOST_DEVICE constexpr RangeShape range_shape(const Shape& s) {
   return {.element = s.element, .output = s.output, .head_dim = s.head_dim, .head_dim_v = s.head_dim_v, .group = s.group, .scaled = 0};
 }
+
 /// What merging is specialised on.
 FSA_HOST_DEVICE constexpr partial_reduce::Shape merge_shape(const Shape& s) {
   return {.output = s.output,
@@ -28,7 +29,7 @@ struct Config {
   Partial partial = Partial::kF16;  ///< as in selected_block_major
 
   /// Registers that members and merging take beside what attention over ranges does.
-  static constexpr int kOfMembers = 20;
+  static constexpr int kOfMembersAndMerging = 20;
   FSA_HOST_DEVICE constexpr cuda::RangeConfig range(const Shape& s) const {
     return {.mma = cuda::Mma::kWarpgroup,
             .warps = 4 * shared_blocks::kUnits,
@@ -39,7 +40,7 @@ struct Config {
   }
   /// Registers of a lane that attends, without Q.
   FSA_HOST_DEVICE constexpr int attending_registers(const Shape& s) const {
-    return range(s).attending_registers(range_shape(s)) + kOfMembers;
+    return range(s).attending_registers(range_shape(s)) + kOfMembersAndMerging;
   }
   FSA_HOST_DEVICE constexpr bool holds_queries(const Shape& s) const {
     const int held = range(s).held_registers(range_shape(s));

@@ -1,5 +1,5 @@
 #pragma once
-// Owns the host description of the CUDA kernels of shared_reduce.
+// Owns the host description of the CUDA kernel of shared_reduce.
 #include <array>
 #include <span>
 #include <string>

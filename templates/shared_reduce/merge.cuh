@@ -221,20 +221,20 @@ class Merger : cuda::hopper::RangeConsumer<T> {
   FSA_DEVICE Merger(const Params& p, const cuda::hopper::RangeMemory<T>& memory, Tables<T>& tables, unsigned memory_of_warps)
       : cuda::hopper::RangeConsumer<T>(p.range, memory),
         merged_(p.merged),
-        shared_(tables),
-        own_(memory_of_warps + (this->group_ * 4 + this->warp_) * T::kWarpBytes, this->lane_) {}
+        merge_tables_(tables),
+        warp_memory_(memory_of_warps + (this->group_ * 4 + this->warp_) * T::kWarpBytes, this->lane_) {}
 
   FSA_DEVICE void run() {
     const cuda::hopper::TileList<T> list(this->p_);
     int steps;
 #pragma unroll 1
     for (int i = 0; this->take_on(i, steps); ++i) {
-      barrier(shared_.list_full[i & 1]).wait(i >> 1 & 1);
-      const List<T>& partials = shared_.lists[i & 1];
+      barrier(merge_tables_.list_full[i & 1]).wait(i >> 1 & 1);
+      const List<T>& partials = merge_tables_.lists[i & 1];
       begin_copies(partials);
       this->attend(steps);
       merge(partials, list.head(this->number_), list.first_row(this->number_) + this->group_ * T::kUnitRows);
-      this->release(shared_.list_empty[i & 1]);
+      this->release(merge_tables_.list_empty[i & 1]);
     }
   }
 
@@ -256,9 +256,9 @@ class Merger : cuda::hopper::RangeConsumer<T> {
   FSA_DEVICE void begin_copies(const List<T>& list) const {
     RowList lists[2];
     get_lists(list, lists);
-    own_.copy_scales(merged_, lists);
+    warp_memory_.copy_scales(merged_, lists);
 #pragma unroll
-    for (int i = 0; i < T::kRing; ++i) own_.copy(merged_.partial_o, lists, i, i);
+    for (int i = 0; i < T::kRing; ++i) warp_memory_.copy(merged_.partial_o, lists, i, i);
   }
 
   FSA_DEVICE void merge(const List<T>& list, int head, int unit_row) {
@@ -279,8 +279,8 @@ class Merger : cuda::hopper::RangeConsumer<T> {
     for (int t = 0; t < count; ++t) {
       cuda::wait_copies<T::kRing - 1>();
 #pragma unroll
-      for (int half = 0; half < 2; ++half) sums[half].add(own_, stage, half, own_.weight_of(half, t), unpack);
-      own_.copy(merged_.partial_o, lists, t + T::kRing, stage);
+      for (int half = 0; half < 2; ++half) sums[half].add(warp_memory_, stage, half, warp_memory_.weight_of(half, t), unpack);
+      warp_memory_.copy(merged_.partial_o, lists, t + T::kRing, stage);
       stage = stage + 1 == T::kRing ? 0 : stage + 1;
     }
     // Copies past the last partial, of zeros, may be under way: none may follow another to the same place.
@@ -299,8 +299,8 @@ class Merger : cuda::hopper::RangeConsumer<T> {
     const int row = unit_row + row_of(half);
     const float sum = cuda::quad_sum(this->state_.sum[0][half]);
     float share;
-    const float log_sum =
-        own_.weigh(half, count, sum == 0 ? cuda::negative_infinity() : this->state_.reference[0][half] + cuda::log2_fast(sum), share);
+    const float log_sum = warp_memory_.weigh(
+        half, count, sum == 0 ? cuda::negative_infinity() : this->state_.reference[0][half] + cuda::log2_fast(sum), share);
     if (exists(unit_row, row_of(half)) && this->lane_ % 4 == 0)
       merged_.lse[static_cast<long long>(head * T::kGroup + row % T::kGroup) * this->p_.total_q + row / T::kGroup] = log_sum * cuda::kLn2;
     const float unscale = T::kF16 ? 1.0f : __uint_as_float(static_cast<unsigned>(254 - this->state_.field) << 23);
@@ -334,8 +334,8 @@ class Merger : cuda::hopper::RangeConsumer<T> {
   }
 
   const partial_reduce::Params& merged_;
-  Tables<T>& shared_;
-  WarpMemory<T> own_;
+  Tables<T>& merge_tables_;
+  WarpMemory<T> warp_memory_;
 };
 
 }  // namespace fsa::shared_reduce

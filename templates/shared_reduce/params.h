@@ -1,11 +1,12 @@
 #pragma once
-// Owns the shape and the parameters of the shared_reduce kernels. Clean for host and NVRTC.
+// Owns the shape and the parameters of the shared_reduce kernel. Clean for host and NVRTC.
 #include "partial_reduce/params.h"
 #include "range_params.h"
 
 namespace fsa::shared_reduce {
 
-/// The dimensions kernels are specialised on; every member is one 32-bit word.
+/// The dimensions kernels are specialised on, those of partial_reduce::Shape among them; every member is one 32-bit word, and none a
+/// base's: generated source names each.
 struct Shape {
   Element element;  ///< of q, k and v
   Element output;   ///< of o, or of out
