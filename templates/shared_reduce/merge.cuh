@@ -11,7 +11,7 @@ using cuda::hopper::barrier;
 /// Attention over ranges whose steps have members, and what rows are merged of.
 template <Shape kShape, Config kConfig>
 struct Plan : cuda::hopper::RangePlan<range_shape(kShape), kConfig.range(kShape)> {
-  static constexpr bool kMembers = true, kHoldsQueries = kConfig.holds_queries(kShape);
+  static constexpr bool kMembers = true, kRestoresCounter = true, kHoldsQueries = kConfig.holds_queries(kShape);
   static constexpr int kBlock = kShape.block_size, kParts = block_layout::parts(kBlock);
   static constexpr int kUnitTokens = shared_blocks::unit_tokens(kShape.group), kTileTokens = shared_blocks::tile_tokens(kShape.group);
   static constexpr int kUnitRows = kUnitTokens * kShape.group, kTileSlots = kTileTokens * kShape.topk;

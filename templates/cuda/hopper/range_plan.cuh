@@ -15,8 +15,9 @@ struct RangePlan {
   static constexpr bool kF16 = kShape.element == Element::kF16, kScaled = kShape.scaled != 0;
   static constexpr Element kOutput = kShape.output;
   static constexpr int kConsumers = kConfig.warps / 4, kRows = kConfig.rows(), kKeys = kConfig.keys, kStages = kConfig.stages;
-  static constexpr int kUnitRows = 64;     // rows of a tile that a warpgroup's 64 stand for
-  static constexpr bool kMembers = false;  // steps name the queries that see them
+  static constexpr int kUnitRows = 64;             // rows of a tile that a warpgroup's 64 stand for
+  static constexpr bool kMembers = false;          // steps name the queries that see them
+  static constexpr bool kRestoresCounter = false;  // the counter of tiles: prepare sets it to 0
   static constexpr int kLookups = kRows / 32, kCopiers = 128, kFinders = 96, kThreads = kConfig.threads();
   static constexpr int kGroup = kShape.group, kD = kShape.head_dim, kDv = kShape.head_dim_v, kDepth = RangeConfig::k_columns(kShape);
   static constexpr int kStepAlign = RangeConfig::kStepAlign;

@@ -117,11 +117,13 @@ struct TileList {
   FSA_DEVICE int head(int number) const { return number % heads; }
   FSA_DEVICE int first_row(int number) const { return (tiles - 1 - number / heads) * T::kConsumers * T::kUnitRows; }
   /// By one thread: the number of the next tile, or -1 where there is none, and then never again. The counter was 0 before the kernel
-  /// began and is 0 when it has ended: every tile but a thread block's first is taken once, and every thread block asks once in vain.
+  /// began. Where no kernel of the family's own sets it to 0, the last to ask does: every tile but a thread block's first is taken once,
+  /// and every thread block asks once in vain.
   FSA_DEVICE int take(int* next_tile) const {
-    const int taken = atomicAdd(next_tile, 1), all = heads * tiles, number = static_cast<int>(gridDim.x) + taken;
-    if (taken == all - 1) *next_tile = 0;
-    return number < all ? number : -1;
+    const int taken = atomicAdd(next_tile, 1), number = static_cast<int>(gridDim.x) + taken;
+    if constexpr (T::kRestoresCounter)
+      if (taken == heads * tiles - 1) *next_tile = 0;
+    return number < heads * tiles ? number : -1;
   }
 };
 
