@@ -6,6 +6,8 @@ namespace fsa {
 namespace {
 
 constexpr int kCpuItemTokens = 256;
+/// Query rows (tokens times heads) from which on the hybrid order is the default.
+constexpr std::int64_t kRowsOfHybrid = 32768;
 
 }  // namespace
 
@@ -29,10 +31,16 @@ const std::vector<ChainVariant>& selected_variants(Backend backend) {
   return backend == Backend::kCuda ? cuda : cpu;
 }
 
-std::string_view default_selected_variant(int group, Backend backend) {
+std::string_view default_selected_variant(const Json& problem, Backend backend, const std::function<bool(std::string_view)>& supports) {
   // Measured on both backends (templates/*/README.md): block-major wins for small groups, and on a GPU up to where its
   // partial outputs cost more traffic than reading the blocks once per query.
+  const int group = problem.at("group").get<int>();
   if (backend == Backend::kCpu) return group <= 2 ? "block_major" : "query_major";
+  // The blocks that every query selects, its own and its neighbours', are cheaper attended at once than one by one, where rows are
+  // many and long enough for the kernels this takes more.
+  const std::int64_t rows = problem.at("total_q").get<std::int64_t>() * problem.at("heads_kv").get<std::int64_t>() * group;
+  const bool pays = group >= 3 && problem.at("head_dim_v").get<int>() > 64 && rows >= kRowsOfHybrid;
+  if (pays && supports("hybrid")) return "hybrid";
   return group <= 16 ? "block_major" : "query_major";
 }
 

@@ -16,7 +16,7 @@ using shared_blocks::kUnits;
 
 /// What shared_blocks wrote, or ought to.
 struct SharedBlocks {
-  std::vector<int> rest_indices, steps, count;
+  std::vector<int> rest_indices, steps, count, next_tile;
 };
 
 /// The queries of a tile that chose a cell, by unit, as bits; and the keys of it that the last query of them sees.
@@ -50,7 +50,8 @@ SharedBlocks expected_of(const reference::SelectedInputs& inputs, const shared_b
   const reference::SelectedOperands x = inputs.operands();
   const SelectedProblem& p = inputs.problem;
   const int unit_tokens = shared_blocks::unit_tokens(p.group), tile_tokens = shared_blocks::tile_tokens(p.group);
-  SharedBlocks expected{.rest_indices = inputs.block_indices, .steps = {}, .count = {}};
+  // Without a tile nothing is launched.
+  SharedBlocks expected{.rest_indices = inputs.block_indices, .steps = {}, .count = {}, .next_tile = {inputs.problem.total_q > 0 ? 0 : -1}};
   for (int head = 0; head < p.heads_kv; ++head)
     for (std::int64_t first = 0; first < p.total_q; first += tile_tokens) {
       std::map<std::int64_t, Chosen> chosen;
@@ -97,10 +98,12 @@ Result<SharedBlocks> run_kernel(Lab& lab, const ChainStep& step, const reference
   FSA_ASSIGN_OR_RETURN(const KernelChain chain, KernelChain::build(lab, {step}));
   SharedBlocks got;
   std::vector<int> steps;
+  std::map<std::string, std::vector<int>*> destinations{
+      {"rest_indices", &got.rest_indices}, {"shared_steps", &steps}, {"shared_count", &got.count}, {"shared_next_tile", &got.next_tile}};
   std::vector<Binding> outputs;
   for (const TensorSpec& spec : step.tensors())
     if (spec.access != Access::kRead) {
-      std::vector<int>& values = spec.name == "rest_indices" ? got.rest_indices : spec.name == "shared_steps" ? steps : got.count;
+      std::vector<int>& values = *destinations.at(spec.name);
       values.resize(static_cast<std::size_t>(packed_view(spec).num_elements()));
       outputs.push_back({spec.name, TensorView::contiguous(values.data(), DType::kI32, spec.shape)});
     }
@@ -127,6 +130,7 @@ TEST_P(SharedBlocksTest, AreThoseThatEnoughQueriesOfATileChose) {
     EXPECT_EQ(got->count, expected.count);
     EXPECT_EQ(got->steps, expected.steps);
     EXPECT_EQ(got->rest_indices, expected.rest_indices);
+    EXPECT_EQ(got->next_tile, expected.next_tile);
   }
 }
 
