@@ -64,10 +64,10 @@ struct RangeConfig {
   FSA_HOST_DEVICE constexpr int stage_bytes(const RangeShape& s) const { return k_bytes(s) + v_bytes(s); }
   FSA_HOST_DEVICE constexpr int table_offset(const RangeShape& s) const { return q_bytes(s) + stages * stage_bytes(s); }
   /// Ranges of each row and of each segment 8 + 8. Bounds of each warp 16 bytes, of each stage 8, a word per warp, a word. Of
-  /// warpgroups: bounds and counts of 32 rows each, counts of all and a number, of two tiles; of each stage 8 and four barriers, six
+  /// warpgroups: bounds and counts of 32 rows each, counts of all and three numbers, of two tiles; of each stage 8 and four barriers, six
   /// barriers.
   FSA_HOST_DEVICE constexpr int table_bytes() const {
-    if (warpgroups()) return round_up(2 * (16 * rows() + 24 * rows() / 32 + 12) + 40 * stages + 48, 16);
+    if (warpgroups()) return round_up(2 * (16 * rows() + 24 * rows() / 32 + 20) + 40 * stages + 48, 16);
     return round_up(16 * rows() + 20 * warps + 8 * stages + 4, 16);
   }
   FSA_HOST_DEVICE constexpr int smem_bytes(const RangeShape& s) const { return table_offset(s) + table_bytes(); }

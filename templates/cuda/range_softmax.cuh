@@ -3,6 +3,7 @@
 #include "cuda/mma.cuh"
 #include "cuda/numeric.cuh"
 #include "cuda/range_rows.cuh"
+#include "cuda/row_maxima.cuh"
 
 namespace fsa::cuda {
 
@@ -133,15 +134,14 @@ FSA_DEVICE bool find_highest(const float (&s)[T::kRowTiles][T::kKeyTiles][4], co
                              float (&top)[T::kRowTiles][2]) {
   bool rises = false;
 #pragma unroll
-  for (int r = 0; r < T::kRowTiles; ++r)
+  for (int r = 0; r < T::kRowTiles; ++r) {
+    find_row_maxima<false>(s[r], top[r]);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      float x = s[r][0][2 * half];
-#pragma unroll
-      for (int n = 0; n < T::kKeyTiles; ++n) x = fmaxf(x, fmaxf(s[r][n][2 * half], s[r][n][2 * half + 1]));
-      top[r][half] = x * scale_log2;
+      top[r][half] *= scale_log2;
       rises |= top[r][half] > state.reference[r][half] + T::kHeadroom;
     }
+  }
   return rises;
 }
 
@@ -151,12 +151,12 @@ FSA_DEVICE void exponentiate(float (&s)[T::kRowTiles][T::kKeyTiles][4], RangeSta
 #pragma unroll
   for (int r = 0; r < T::kRowTiles; ++r)
 #pragma unroll
-    for (int n = 0; n < T::kKeyTiles; ++n)
+    for (int n = 0; n < T::kKeyTiles; ++n) {
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        s[r][n][e] = exp2_fast(fmaf(s[r][n][e], scale_log2, -state.reference[r][e / 2]));
-        state.sum[r][e / 2] += s[r][n][e];
-      }
+      for (int e = 0; e < 4; ++e) s[r][n][e] = exp2_fast(fmaf(s[r][n][e], scale_log2, -state.reference[r][e / 2]));
+#pragma unroll
+      for (int half = 0; half < 2; ++half) state.sum[r][half] += s[r][n][2 * half] + s[r][n][2 * half + 1];
+    }
 }
 
 /// The left operand of 16 keys of P V, as f16.

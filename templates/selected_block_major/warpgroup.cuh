@@ -4,6 +4,7 @@
 #include "cuda/hopper/wgmma.cuh"
 #include "cuda/mma.cuh"
 #include "cuda/packed12.cuh"
+#include "cuda/row_maxima.cuh"
 #include "selected_block_major/tiles.cuh"
 
 namespace fsa::selected_block_major {
@@ -34,16 +35,14 @@ struct RowSum {
   float shift, sum;
 };
 
-/// Exponentials of one row of a tile (`half` as in softmax) in place. Four chains each for maximum and sum: a warp has few
-/// neighbours to wait behind. A row whose keys are all masked, which no valid index has, gets the mean of V and
+/// Exponentials of one row of a tile (`half` as in softmax) in place; `top` is the row's highest logit. Four chains for the sum: a warp
+/// has few neighbours to wait behind. A row whose keys are all masked, which no valid index has, gets the mean of V and
 /// an LSE of -1e30 times the softmax scale, which no other partial's weight notices.
 template <class T>
-FSA_DEVICE RowSum exponentiate(float (&s)[T::kKeyTiles][4], int half, float scale_log2) {
+FSA_DEVICE RowSum exponentiate(float (&s)[T::kKeyTiles][4], int half, float top, float scale_log2) {
   const auto at = [&](int i) -> float& { return s[i / 2][2 * half + i % 2]; };
-  float tops[4], sums[4];
-#pragma unroll
-  for (int i = 0; i < 2 * T::kKeyTiles; ++i) tops[i % 4] = i < 4 ? at(i) : fmaxf(tops[i % 4], at(i));
-  const float shift = cuda::quad_max(fmaxf(fmaxf(tops[0], tops[1]), fmaxf(tops[2], tops[3]))) * scale_log2;
+  const float shift = top * scale_log2;
+  float sums[4];
 #pragma unroll
   for (int i = 0; i < 2 * T::kKeyTiles; ++i) {
     at(i) = cuda::exp2_fast(fmaf(at(i), scale_log2, -shift));
@@ -153,7 +152,9 @@ class Warpgroup {
     if (first_limit < item_.keys - 1 || item_.keys < T::kKeys)
       mask<T>(s, min(queries.token(index, lane_ / 4) + item_.limit_shift, item_.keys - 1),
               min(queries.token(index, lane_ / 4 + 8) + item_.limit_shift, item_.keys - 1), lane_);
-    RowSum rows[2] = {exponentiate<T>(s, 0, scale_log2_), exponentiate<T>(s, 1, scale_log2_)};
+    float top[2];
+    cuda::find_row_maxima<true>(s, top);
+    RowSum rows[2] = {exponentiate<T>(s, 0, top[0], scale_log2_), exponentiate<T>(s, 1, top[1], scale_log2_)};
     multiply_and_store(s, rows, index, queries.rows());
   }
 

@@ -13,8 +13,8 @@ struct UnitPlan {
 
 /// Where shared_blocks has a tile's steps.
 template <class T>
-FSA_DEVICE int place_of_tile(const cuda::hopper::TileList<T>& list, int number) {
-  return list.head(number) * list.tiles + list.first_row(number) / (T::kConsumers * T::kUnitRows);
+FSA_DEVICE int place_of_tile(const cuda::hopper::TileList<T>& list, const cuda::hopper::RangeTile<T>& tile) {
+  return tile.head * list.tiles + tile.first_row / (T::kConsumers * T::kUnitRows);
 }
 
 /// The first warpgroup's first three warps: what each row of a tile sees where it is a member, Q, and the partials of each row.
@@ -32,15 +32,15 @@ class Finder {
       cuda::hopper::RangeTile<T>& tile = tables_.tiles[i & 1];
       barrier(tables_.walk_empty[i & 1]).wait((i >> 1 & 1) ^ 1);
       if (threadIdx.x == 0) {
-        tile.number = taken;
+        list.describe(taken, tile);
         if (taken >= 0) {
-          tile.all = {0, T::kParts * __ldg(p_.shared_count + place_of_tile(list, taken))};
+          tile.all = {0, T::kParts * __ldg(p_.shared_count + place_of_tile(list, tile))};
           taken = list.take(p_.range.next_tile);
         }
       }
       cuda::hopper::sync_named<1, T::kFinders>();
       number = tile.number;
-      const int head = list.head(max(number, 0)), first_row = list.first_row(max(number, 0));
+      const int head = tile.head, first_row = tile.first_row;
       if (number >= 0) find(first_row, tile);
       cuda::hopper::sync_named<1, T::kFinders>();
       if (threadIdx.x == 0) barrier(tables_.walk_full[i & 1]).arrive();
@@ -128,14 +128,15 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
 #pragma unroll 1
     for (int i = 0;; ++i) {
       barrier(tables_.walk_full[i & 1]).wait(i >> 1 & 1);
-      const int number = __shfl_sync(~0u, tables_.tiles[i & 1].number, 0);
+      const cuda::hopper::RangeTile<T>& tile = tables_.tiles[i & 1];
+      const int number = __shfl_sync(~0u, tile.number, 0), head = tile.head;
       if (number < 0) return;
-      const int count = __shfl_sync(~0u, tables_.tiles[i & 1].all.steps, 0) / T::kParts;
+      const int count = __shfl_sync(~0u, tile.all.steps, 0) / T::kParts;
       const int* const steps =
-          p_.shared_steps + static_cast<long long>(place_of_tile(list, number)) * (T::kTileSlots * shared_blocks::kStepWords);
+          p_.shared_steps + static_cast<long long>(place_of_tile(list, tile)) * (T::kTileSlots * shared_blocks::kStepWords);
 #pragma unroll 1
       for (int first = 0; first < count; first += 32)
-        copy_steps(list.head(number), steps + first * shared_blocks::kStepWords, min(32, count - first));
+        copy_steps(head, steps + first * shared_blocks::kStepWords, min(32, count - first));
       barrier(tables_.walk_empty[i & 1]).arrive();
     }
   }

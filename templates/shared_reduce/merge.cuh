@@ -225,7 +225,6 @@ class Merger : cuda::hopper::RangeConsumer<T> {
         warp_memory_(memory_of_warps + (this->group_ * 4 + this->warp_) * T::kWarpBytes, this->lane_) {}
 
   FSA_DEVICE void run() {
-    const cuda::hopper::TileList<T> list(this->p_);
     int steps;
 #pragma unroll 1
     for (int i = 0; this->take_on(i, steps); ++i) {
@@ -233,7 +232,7 @@ class Merger : cuda::hopper::RangeConsumer<T> {
       const List<T>& partials = merge_tables_.lists[i & 1];
       begin_copies(partials);
       this->attend(steps);
-      merge(partials, list.head(this->number_), list.first_row(this->number_) + this->group_ * T::kUnitRows);
+      merge(partials, this->head_, this->first_row_ + this->group_ * T::kUnitRows);
       this->release(merge_tables_.list_empty[i & 1]);
     }
   }

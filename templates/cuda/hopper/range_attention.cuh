@@ -11,21 +11,20 @@ class RangeConsumer {
  public:
   FSA_DEVICE RangeConsumer(const RangeParams& p, const RangeMemory<T>& memory)
       : p_(p),
-        memory_(memory),
-        tables_(memory.tables),
+        memory_(memory.uniform()),
+        tables_(memory_.tables),
         group_(__shfl_sync(~0u, threadIdx.x / 128 - 1, 0)),
         warp_(__shfl_sync(~0u, threadIdx.x / 32 % 4, 0)),
         lane_(threadIdx.x % 32),
         scale_log2_(p.scale * kLog2E) {}
 
   FSA_DEVICE void run() {
-    const TileList<T> list(p_);
     if (group_ == 1) pass_turn();
     int steps;
 #pragma unroll 1
     for (int i = 0; take_on(i, steps); ++i) {
       attend(steps);
-      store(list, number_, state_);
+      store(head_, first_row_, state_);
     }
     if (group_ == 0) take_turn();  // the last that was passed on
   }
@@ -36,8 +35,10 @@ class RangeConsumer {
     barrier(tables_.q_full).wait(i & 1);
     fence_async_proxy();
     const RangeTile<T>& tile = tables_.tiles[i & 1];
-    number_ = __shfl_sync(~0u, tile.number, 0);
-    if (number_ < 0) return false;
+    const int number = __shfl_sync(~0u, tile.number, 0);
+    if (number < 0) return false;
+    head_ = __shfl_sync(~0u, tile.head, 0);
+    first_row_ = __shfl_sync(~0u, tile.first_row, 0);
     const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
     rows_[0] = tile.rows[in_tile];
     rows_[1] = tile.rows[in_tile + 8];
@@ -56,9 +57,10 @@ class RangeConsumer {
   FSA_DEVICE void attend(int left) {
     state_.clear();
     forget_units();
+    if (left > 0) peek(k_);
 #pragma unroll 1
     while (true) {
-      for (; left > 0 && !meets_next(); --left) skip();
+      for (; left > 0 && !meets_next(); --left) skip(left > 1);
       if (left == 0) break;
       attend_run(left);
     }
@@ -70,9 +72,9 @@ class RangeConsumer {
     coarsest_ = 1 << 20;
   }
 
-  FSA_DEVICE void store(const TileList<T>& list, int number, const RangeState<T>& state) const {
-    const int unit = list.first_row(number) + group_ * T::kUnitRows, end = min(unit + T::kUnitRows, p_.total_q * T::kGroup);
-    store_outputs<T, T::kOutput>(p_, state, list.head(number), unit + warp_ * 16 + lane_ / 4, end, lane_);
+  FSA_DEVICE void store(int head, int first_row, const RangeState<T>& state) const {
+    const int unit = first_row + group_ * T::kUnitRows, end = min(unit + T::kUnitRows, p_.total_q * T::kGroup);
+    store_outputs<T, T::kOutput>(p_, state, head, unit + warp_ * 16 + lane_ / 4, end, lane_);
   }
 
   /// Steps that follow one another, of which the warpgroup's rows see something each.
@@ -81,6 +83,8 @@ class RangeConsumer {
     wgmma_fence();
     start_scores();
     pass_turn();
+    begin_step();
+    peek_next(left > 1);
     wgmma_wait<0>();
     pin(s_[0]);
     finish_scores();
@@ -94,6 +98,8 @@ class RangeConsumer {
       start_scores();
       start_outputs();
       pass_turn();
+      begin_step();
+      peek_next(left > 1);
       wgmma_wait<1>();
       pin(s_[0]);
       finish_scores();
@@ -135,35 +141,54 @@ class RangeConsumer {
     }
   }
 
-  /// Waits for K of the next step.
-  FSA_DEVICE void await_step() {
-    barrier(tables_.k_full[k_.stage]).wait(k_.parity);
-    RangeStep mine{};
-    if (lane_ == 0) mine = tables_.steps[k_.stage];  // by the lane that gives the stage back
-    step_ = {__shfl_sync(~0u, mine.first, 0), __shfl_sync(~0u, mine.packed, 0)};
-  }
+  FSA_DEVICE void await_keys(const RingPlace<T::kStages>& at) const { barrier(tables_.k_full[at.stage]).wait(at.parity); }
 
-  /// Waits for K of the next step; whether one of the warpgroup's rows sees a key of it.
-  FSA_DEVICE bool meets_next() {
-    await_step();
-    if constexpr (T::kMembers) return find_members();
-    return __any_sync(~0u, bounds_.meets(step_.first + step_.begin(), step_.first + step_.end()));
-  }
-
-  /// Whether any query of the warpgroup's is a member of the step, and whether the lane's own two are.
-  FSA_DEVICE bool find_members() {
-    uint2 members{};
-    if (lane_ == 0) members = tables_.members[k_.stage][group_];
-    members = {__shfl_sync(~0u, members.x, 0), __shfl_sync(~0u, members.y, 0)};
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const int query = (warp_ * 16 + lane_ / 4 + 8 * half) / T::kGroup;
-      member_[half] = (query < 32 ? members.x >> query : members.y >> (query - 32)) & 1;
+  /// Reads what a stage holds, and who is to see it.
+  FSA_DEVICE void read_step(int stage) {
+    // By the lane that gives the stage back.
+    unsigned step[2]{}, members[2]{};
+    if (lane_ == 0) {
+      load_smem_words<2>(step, smem_address(tables_.steps + stage));
+      if constexpr (T::kMembers) load_smem_words<2>(members, smem_address(tables_.members[stage] + group_));
     }
-    return __any_sync(~0u, (members.x | members.y) != 0);
+    next_ = {static_cast<int>(__shfl_sync(~0u, step[0], 0)), __shfl_sync(~0u, step[1], 0)};
+    if constexpr (T::kMembers) next_members_ = make_uint2(__shfl_sync(~0u, members[0], 0), __shfl_sync(~0u, members[1], 0));
   }
 
-  FSA_DEVICE void skip() {
+  /// Waits for K of a step, and reads what it is.
+  FSA_DEVICE void peek(const RingPlace<T::kStages>& at) {
+    await_keys(at);
+    read_step(at.stage);
+  }
+
+  /// Whether one of the warpgroup's rows sees a key of the step that was read last.
+  FSA_DEVICE bool meets_next() const {
+    if constexpr (T::kMembers) return __any_sync(~0u, (next_members_.x | next_members_.y) != 0);
+    return __any_sync(~0u, bounds_.meets(next_.first + next_.begin(), next_.first + next_.end()));
+  }
+
+  /// Turns to the step that was read last, whose products are under way: what follows need not wait for them.
+  FSA_DEVICE void begin_step() {
+    step_ = next_;
+    if constexpr (T::kMembers)
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int query = (warp_ * 16 + lane_ / 4 + 8 * half) / T::kGroup;
+        member_[half] = (query < 32 ? next_members_.x >> query : next_members_.y >> (query - 32)) & 1;
+      }
+    scored_ = k_.stage;
+    k_.advance();
+  }
+
+  /// Peeks at the step after the one that began, if there is one. Without a branch: products are under way.
+  FSA_DEVICE void peek_next(bool exists) {
+    RingPlace<T::kStages> at = k_;
+    // The stage whose products are under way holds what it held.
+    if (!exists) at = {scored_, k_.stage == 0 ? k_.parity ^ 1 : k_.parity};
+    peek(at);
+  }
+
+  FSA_DEVICE void skip(bool more) {
     take_turn();
     pass_turn();
     release(tables_.k_empty[k_.stage]);
@@ -171,6 +196,7 @@ class RangeConsumer {
     barrier(tables_.v_full[v_.stage]).wait(v_.parity);
     release(tables_.v_empty[v_.stage]);
     v_.advance();
+    if (more) peek(k_);
   }
 
   FSA_DEVICE void start_scores() {
@@ -231,8 +257,7 @@ class RangeConsumer {
 
   /// Logits to exponentials; whether references moved, and what outputs are to be scaled by then.
   FSA_DEVICE void finish_scores() {
-    release(tables_.k_empty[k_.stage]);
-    k_.advance();
+    release(tables_.k_empty[scored_]);
     field_ = step_.field();
     const int begin = step_.first + step_.begin(), end = step_.first + step_.end();
     if (__any_sync(~0u, end - begin < T::kKeys || !sees_all(0, begin, end) || !sees_all(1, begin, end))) hide_unseen(begin, end);
@@ -296,14 +321,16 @@ class RangeConsumer {
   RangeMemory<T> memory_;
   RangeTables<T>& tables_;
   int group_, warp_, lane_;
-  int number_ = 0;  // of the tile
+  int head_ = 0, first_row_ = 0;  // of the tile
   float scale_log2_;
   RowRange rows_[2];
   WarpBounds bounds_;
-  RangeStep step_;
-  bool member_[2];        // where steps have members: whether the lane's rows are
+  RangeStep step_, next_;
+  uint2 next_members_;    // where steps have members: which queries are
+  bool member_[2];        // whether the lane's rows are members of the step
   int field_, coarsest_;  // of V's scales: of the step whose probabilities wait, the least of the tile
   RingPlace<T::kStages> k_, v_;
+  int scored_;  // stage of the latest Q K^T
   unsigned q_[T::kHoldsQueries ? T::kDepth / 16 : 1][4];
   unsigned a_[T::kKeys / 16][4];
   float s_[1][T::kKeyTiles][4];

@@ -20,15 +20,15 @@ class RangeFinder {
       RangeTile<T>& tile = tables_.tiles[i & 1];
       barrier(tables_.walk_empty[i & 1]).wait((i >> 1 & 1) ^ 1);
       if (threadIdx.x == 0) {
-        tile.number = taken;
+        list.describe(taken, tile);
         if (taken >= 0) taken = list.take(p_.next_tile);
       }
       sync_named<1, T::kFinders>();
       number = tile.number;
-      if (number >= 0) find(list.first_row(number), tile);
+      if (number >= 0) find(tile.first_row, tile);
       if (threadIdx.x == 0) barrier(tables_.walk_full[i & 1]).arrive();
       barrier(tables_.q_empty).wait((i & 1) ^ 1);
-      if (number >= 0) copy_queries<T, typename T::QTile, T::kFinders, 2>(p_, list.head(number), list.first_row(number), memory_.tiles);
+      if (number >= 0) copy_queries<T, typename T::QTile, T::kFinders, 2>(p_, tile.head, tile.first_row, memory_.tiles);
       barrier(tables_.q_full).arrive_after_copies();
       if (threadIdx.x == 0) barrier(tables_.q_full).arrive();
     }
@@ -90,19 +90,18 @@ class RangeFeeder {
       : p_(p), memory_(memory), tables_(memory.tables), lane_(threadIdx.x % 32) {}
 
   FSA_DEVICE void run() {
-    const TileList<T> list(p_);
 #pragma unroll 1
     for (int i = 0;; ++i) {
       const RangeTile<T>& tile = tables_.tiles[i & 1];
       barrier(tables_.walk_full[i & 1]).wait(i >> 1 & 1);
-      const int number = __shfl_sync(~0u, tile.number, 0), segments = tile.all.segments;
+      const int number = __shfl_sync(~0u, tile.number, 0), segments = tile.all.segments, head = tile.head;
       if (number < 0) return;
 #pragma unroll 1
       for (int s = 0; s < segments; ++s) {
         const KeyRange segment = tile.segments[s];
 #pragma unroll 1
         for (int first = RangeStep::first_of<T>(segment), end = max(segment.end, 1); first < end; first += T::kKeys)
-          copy(list.head(number), first, segment);
+          copy(head, first, segment);
       }
       barrier(tables_.walk_empty[i & 1]).arrive();
     }

@@ -12,27 +12,23 @@ class RangeStream : public RangeConsumer<T> {
   FSA_DEVICE RangeStream(const RangeParams& p, const RangeMemory<T>& memory) : RangeConsumer<T>(p, memory) {}
 
   FSA_DEVICE void run() {
-    const TileList<T> list(this->p_);
     if (group_ == 1) pass_turn();
     begin_nothing();
-    int ended = -1, steps;
+    int steps;
 #pragma unroll 1
-    for (int i = 0; this->take_on(i, steps); ++i) {
-      attend(list, ended, steps);
-      ended = this->number_;
-    }
-    if (ended >= 0) {
+    for (int i = 0; this->take_on(i, steps); ++i) attend(steps);
+    if (ended_steps_ > 0) {
       wgmma_fence();
-      start_outputs(!begins_);
+      start_outputs(ended_steps_ > 1);
       finish_outputs();
-      this->store(list, ended, state_);
+      this->store(ended_head_, ended_row_, state_);
     }
     if (group_ == 0) take_turn();  // the last that was passed on
   }
 
  private:
   using Base = RangeConsumer<T>;
-  using Base::decay_, Base::group_, Base::moves_, Base::s_, Base::state_, Base::tables_;
+  using Base::decay_, Base::group_, Base::k_, Base::moves_, Base::s_, Base::state_, Base::tables_, Base::v_;
   using Base::finish_outputs, Base::finish_scores, Base::pack, Base::pass_turn, Base::start_outputs, Base::start_scores, Base::take_turn;
 
   /// The first step finds no P V to start: probabilities of 0 meet the values of its own, and what becomes of them is not kept.
@@ -43,39 +39,46 @@ class RangeStream : public RangeConsumer<T> {
     this->clear_probabilities();
   }
 
-  /// Attends a tile, but for its last P V, and ends the one before, `ended`, if there was one. Every tile has a step.
-  FSA_DEVICE void attend(const TileList<T>& list, int ended, int left) {
+  /// Attends a tile, but for its last P V, and ends the one before, if there was one. Every tile has a step.
+  FSA_DEVICE void attend(int steps) {
     exchange_softmax();
     state_.clear_softmax();
-    bool first = true;
 #pragma unroll 1
-    for (; left > 0; --left) {
-      this->await_step();
+    for (int left = steps; left > 0; --left) {
+      // Of the step before this one, whose P V is started here: whether it was its tile's first, and whether there was one.
+      const bool begins = left == steps ? ended_steps_ == 1 : left == steps - 1;
+      const bool first = left == steps, exists = !first || ended_steps_ > 0;
+      this->await_keys(k_);
       take_turn();
       wgmma_fence();
       start_scores();
-      start_outputs(!begins_);
+      start_outputs(!begins);
       pass_turn();
+      this->read_step(k_.stage);
+      this->begin_step();
+      const int added = v_.stage;
+      if (exists) v_.advance();
       wgmma_wait<1>();
       pin(s_[0]);
       finish_scores();
       wgmma_wait<0>();
       pin(state_.o[0]);
-      if (ended >= 0 || !first) this->release_values();
-      if (first && ended >= 0) store_ended(list, ended);
+      if (exists) this->release(tables_.v_empty[added]);
+      if (first && exists) store_ended();
       if (first) this->forget_units();
-      begins_ = first;
-      first = false;
       if (moves_) state_.scale(decay_);
       pack();
       this->settle_units();
     }
     if constexpr (!T::kHoldsQueries) barrier(tables_.q_empty).arrive();
+    ended_head_ = this->head_;
+    ended_row_ = this->first_row_;
+    ended_steps_ = steps;
   }
 
-  FSA_DEVICE void store_ended(const TileList<T>& list, int ended) {
+  FSA_DEVICE void store_ended() {
     exchange_softmax();
-    this->store(list, ended, state_);
+    this->store(ended_head_, ended_row_, state_);
     exchange_softmax();
   }
 
@@ -90,8 +93,9 @@ class RangeStream : public RangeConsumer<T> {
     }
   }
 
-  bool begins_ = false;                      // whether the next P V begins outputs
-  float ended_reference_[2], ended_sum_[2];  // of the tile before
+  // Of the tile before, if there was one:
+  int ended_steps_ = 0, ended_head_ = 0, ended_row_ = 0;
+  float ended_reference_[2], ended_sum_[2];
 };
 
 template <RangeShape kShape, RangeConfig kConfig, class Rule>

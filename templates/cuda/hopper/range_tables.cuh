@@ -39,7 +39,8 @@ struct RangeStep {
 /// What is known of a tile of rows.
 template <class T>
 struct RangeTile {
-  int number;  // of all tiles, or -1: there is no more
+  int number;           // of all tiles, or -1: there is no more
+  int head, first_row;  // as TileList has them
   KeyRange segments[T::kRows];
   RowRange rows[T::kRows];
   WarpBounds bounds[T::kLookups];    // of 32 rows each
@@ -73,6 +74,12 @@ struct RangeMemory {
   unsigned tiles;  // address of Q, then stages of K, then stages of V
   RangeTables<T>& tables;
 
+  /// The same by addresses that ptxas keeps in uniform registers. Left to itself, it computes them anew wherever one is wanted: at each step
+  /// 30 cycles for the thread block's place in its cluster, and as many for what depends on that.
+  FSA_DEVICE RangeMemory uniform() const {
+    const unsigned table_address = __shfl_sync(~0u, smem_address(&tables), 0);
+    return {__shfl_sync(~0u, tiles, 0), *static_cast<RangeTables<T>*>(__cvta_shared_to_generic(table_address))};
+  }
   FSA_DEVICE unsigned k(int stage) const { return tiles + T::kQBytes + stage * T::kKBytes; }
   FSA_DEVICE unsigned v(int stage) const { return tiles + T::kQBytes + T::kStages * T::kKBytes + stage * T::kVBytes; }
 
@@ -116,6 +123,11 @@ struct TileList {
       : heads(p.heads_kv), tiles(ceil_div(p.total_q * T::kGroup, T::kConsumers * T::kUnitRows)) {}
   FSA_DEVICE int head(int number) const { return number % heads; }
   FSA_DEVICE int first_row(int number) const { return (tiles - 1 - number / heads) * T::kConsumers * T::kUnitRows; }
+  FSA_DEVICE void describe(int number, RangeTile<T>& tile) const {
+    tile.number = number;
+    tile.head = number < 0 ? 0 : head(number);
+    tile.first_row = number < 0 ? 0 : first_row(number);
+  }
   /// By one thread: the number of the next tile, or -1 where there is none, and then never again. The counter was 0 before the kernel
   /// began. Where no kernel of the family's own sets it to 0, the last to ask does: every tile but a thread block's first is taken once,
   /// and every thread block asks once in vain.
