@@ -34,6 +34,7 @@ struct Launch {
   std::array<std::uint32_t, 3> grid{1, 1, 1};  ///< CUDA: blocks. CPU: {items, 1, 1}
   std::uint32_t threads = 1;                   ///< CUDA: threads per block. CPU: 1
   std::size_t scratch_bytes = 0;               ///< CUDA: dynamic shared memory per block. CPU: scratch per worker, 64-byte aligned
+  int tensor_map = -1;                         ///< CUDA: offset in the parameters of a tensor's description that the device is to encode; -1: none
 };
 
 /// What a config needs, from the family's own model; the tuner prunes by it before anything is compiled.
@@ -59,6 +60,11 @@ class ParamBlock {
     static_assert(std::is_trivially_copyable_v<Params> && sizeof(Params) <= kCapacity && alignof(Params) <= 64);
     std::memcpy(bytes_.data(), &params, sizeof(Params));
     size_ = sizeof(Params);
+  }
+  /// Takes over another's parameters, and not the bytes behind them.
+  void copy(const ParamBlock& from) {
+    std::memcpy(bytes_.data(), from.bytes_.data(), from.size_);
+    size_ = from.size_;
   }
   void* data() { return bytes_.data(); }
   const void* data() const { return bytes_.data(); }

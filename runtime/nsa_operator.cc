@@ -57,12 +57,11 @@ ChainVariant gated(const ChainVariant& partials) {
 
 ChainVariant dense() {
   ChainVariant variant{"dense", leading_stages(), kDenseStage};
-  // Its layout of K and V is its own: the window may run at the same time, with other tiles.
+  // Its layout of V is its own: the window may run at the same time, with other tiles.
   variant.stages.push_back({kDenseStage,
                             "sliding_window",
                             {{"o", "o_sel"},
                              {"lse", "lse_sel"},
-                             {"k_tiles", "dense_k_tiles"},
                              {"v_tiles", "dense_v_tiles"},
                              {"v_fields", "dense_v_fields"},
                              {"next_tile", "dense_next_tile"}}});

@@ -32,9 +32,8 @@ struct RangeBackend {
   }
   static std::vector<Launch> launches(const FamilyProblem& p, const Config& c) { return Kernels::launches(range_problem(p), c); }
   static RangeParams pack(const FamilyProblem& p, const Config& c, std::span<const TensorView> t) {
-    const std::size_t shared = t.size() - Kernels::num_workspace(c);
-    RangeParams params = range_params(range_problem(p), t.first(shared));
-    Kernels::bind_workspace(t.subspan(shared), params);
+    RangeParams params = range_params(range_problem(p), t);
+    Kernels::complete(c, t, params);
     return params;
   }
 };

@@ -2,6 +2,7 @@
 // Owns the parameters of attention over ranges of keys. Clean for host compilers, NVRTC and bitcode.
 #include "range_shape.h"
 #include "strides.h"
+#include "tensor_map.h"
 
 namespace fsa {
 
@@ -21,12 +22,12 @@ struct RangeParams {
   int kernel_size, stride;  // compressed attention alone
   int window;               // sliding window alone
   float scale;              // softmax scale
-  // Workspace of CUDA kernels that multiply by warpgroups: K and V in panels of 64 columns, as shared memory holds them. They are
-  // laid out by blocks of `keys` rows, ceil(R / keys) + 1 of them.
-  unsigned char* k_tiles;  // [Hkv, panels, blocks * keys] lines of 128 bytes
-  unsigned char* v_tiles;  // the same, in f16
+  // Of CUDA kernels that multiply by warpgroups alone. Workspace: V in panels of 64 columns, as shared memory holds them, laid out by
+  // blocks of `keys` rows, ceil(R / keys) + 1 of them.
+  unsigned char* v_tiles;  // [Hkv, panels, blocks * keys] lines of 128 bytes, f16
   int* v_fields;           // [Hkv, blocks]: exponent field of the power of two that a block of v was multiplied by
   int* next_tile;          // [1]: tiles of rows that thread blocks have taken, each beside its first
+  TensorMap k_map;         // k by boxes of `keys` rows
 };
 
 /// Rows [begin, end).

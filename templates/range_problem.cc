@@ -131,9 +131,10 @@ RangeParams range_params(const RangeProblem& p, std::span<const TensorView> t) {
           .stride = p.stride,
           .window = p.window,
           .scale = p.scale,
-          .k_tiles = nullptr,
           .v_tiles = nullptr,
-          .v_fields = nullptr};
+          .v_fields = nullptr,
+          .next_tile = nullptr,
+          .k_map = {}};
 }
 
 }  // namespace fsa

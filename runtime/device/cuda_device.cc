@@ -7,6 +7,7 @@
 #include "runtime/device/cuda_context.h"
 #include "runtime/device/cuda_module.h"
 #include "runtime/device/cuda_side_stream.h"
+#include "runtime/device/cuda_tensor_map.h"
 #include "runtime/device/cuda_timer.h"
 
 namespace fsa {
@@ -72,7 +73,9 @@ class CudaDevice final : public Device {
     const auto& [x, y, z] = launch.grid;
     if (x == 0 || y == 0 || z == 0) return {};
     const CurrentContext current(*context_);
-    void* arguments[] = {const_cast<void*>(params.data())};
+    ParamBlock encoded;
+    if (launch.tensor_map >= 0) FSA_RETURN_IF_ERROR(encode_tensor_map(driver(), params, launch.tensor_map, encoded));
+    void* arguments[] = {const_cast<void*>(launch.tensor_map >= 0 ? encoded.data() : params.data())};
     const auto status =
         driver().launch_kernel(static_cast<const CudaModule&>(module).entry(index), x, y, z, launch.threads, 1, 1,
                                static_cast<unsigned>(launch.scratch_bytes), static_cast<CudaDriver::Stream>(stream), arguments, nullptr);

@@ -43,6 +43,7 @@ struct CudaDriver {
   enum CaptureMode : int { kCaptureGlobal = 0, kCaptureThreadLocal = 1, kCaptureRelaxed = 2 };
   static constexpr unsigned kStreamNonBlocking = 1, kEventRecordExternal = 1, kEventDisableTiming = 2;
   static constexpr int kMemoryTypeDevice = 2;
+  static constexpr int kTensorMapUint16 = 1, kTensorMapSwizzle128 = 3, kTensorMapPromote256 = 3;
 
   Status (*get_error_name)(Status, const char**) = nullptr;
   Status (*get_error_string)(Status, const char**) = nullptr;
@@ -70,6 +71,9 @@ struct CudaDriver {
   Status (*function_set_attribute)(Function, FunctionAttribute, int) = nullptr;
   Status (*launch_kernel)(Function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem, Stream,
                           void** params, void** extra) = nullptr;
+  Status (*tensor_map_encode_tiled)(void* map, int type, unsigned rank, void* address, const std::uint64_t* extents,
+                                    const std::uint64_t* strides, const unsigned* box, const unsigned* steps, int interleave, int swizzle,
+                                    int promotion, int fill) = nullptr;  ///< null before 12.0
   Status (*memory_allocate)(Pointer*, std::size_t) = nullptr;
   Status (*memory_free)(Pointer) = nullptr;
   Status (*copy_to_device)(Pointer, const void*, std::size_t) = nullptr;

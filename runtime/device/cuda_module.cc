@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime/device/cuda_tensor_map.h"
+
 namespace fsa {
 namespace {
 
@@ -79,6 +81,7 @@ CudaDriver::Status CudaModule::find(const char* symbol, CudaDriver::Function& fu
 
 Result<void> CudaModule::add_entry(const Launch& launch) {
   const CudaDriver& driver = context_->driver();
+  if (launch.tensor_map >= 0) FSA_RETURN_IF_ERROR(check_tensor_maps(driver));
   CudaDriver::Function function = nullptr;
   // A lazy driver looks at the binary only now: a foreign or broken one shows here as well as at the load.
   const auto status = find(launch.symbol.c_str(), function);

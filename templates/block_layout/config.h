@@ -10,7 +10,7 @@ FSA_HOST_DEVICE constexpr int part_keys(int block_size) { return block_size > 64
 FSA_HOST_DEVICE constexpr int parts(int block_size) { return block_size / part_keys(block_size); }
 
 struct Config {
-  int warps = 12;  ///< per thread block, which lays out a part's K or its V
+  int warps = 12;  ///< per thread block, which lays out a part's V
 
   /// What a part is laid out for: attention over ranges whose steps are parts.
   FSA_HOST_DEVICE static constexpr RangeShape range_shape(const SelectedShape& s) {

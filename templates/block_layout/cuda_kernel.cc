@@ -9,9 +9,9 @@
 namespace fsa::block_layout {
 namespace {
 
-/// 16-byte pieces of a part's K or V, whichever is longer, that a thread holds at once.
+/// 16-byte pieces of a part that a thread holds at once.
 int pieces(const SelectedProblem& p, const Config& c) {
-  return ceil_div(part_keys(p.block_size) * round_up(std::max(p.head_dim, p.head_dim_v), 64) / 8, c.threads());
+  return ceil_div(part_keys(p.block_size) * round_up(p.head_dim_v, 64) / 8, c.threads());
 }
 
 }  // namespace
@@ -29,8 +29,7 @@ std::vector<TensorSpec> layout_tensors(const SelectedProblem& p, Access access) 
   const RangeShape range = Config::range_shape(s);
   // One more part per head than there are: shared with attention over ranges, whose steps may begin in any row.
   const std::int64_t all = p.heads_kv * (p.cells() * parts(p.block_size) + 1);
-  return {{"block_k_tiles", access, DType::kI32, {all, Config::range(s).k_bytes(range) / 4}},
-          {"block_v_tiles", access, DType::kI32, {all, Config::range(s).v_bytes(range) / 4}},
+  return {{"block_v_tiles", access, DType::kI32, {all, Config::range(s).v_bytes(range) / 4}},
           {"block_v_fields", access, DType::kI32, {all}}};
 }
 
@@ -59,32 +58,30 @@ std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target
 Resources Cuda::resources(const Problem&, const Config& c) { return {.threads = c.threads(), .scratch_bytes = 0, .registers = 64}; }
 
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config&) {
-  std::vector<TensorSpec> list{cuda::key_tensor(p), cuda::value_tensor(p), cuda::sequences_tensor(p, "cu_k")};
+  std::vector<TensorSpec> list{cuda::value_tensor(p), cuda::sequences_tensor(p, "cu_k")};
   for (TensorSpec& spec : layout_tensors(p, Access::kWrite)) list.push_back(std::move(spec));
   return list;
 }
 
 std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
-  return {cuda::launch("kernel_entry", p.total_q > 0 ? 2 * p.heads_kv * p.cells() * parts(p.block_size) : 0, c.threads(), 0)};
+  return {cuda::launch("kernel_entry", p.total_q > 0 ? p.heads_kv * p.cells() * parts(p.block_size) : 0, c.threads(), 0)};
 }
 
 Params Cuda::pack(const Problem& p, const Config&, std::span<const TensorView> t) {
   const auto cells = static_cast<int>(p.cells());
   return {.range = {.q = nullptr,
-                    .k = t[0].data,
-                    .v = t[1].data,
+                    .k = nullptr,
+                    .v = t[0].data,
                     .cu_q = nullptr,
-                    .cu_k = cuda::pointer<const int>(t[2]),
+                    .cu_k = cuda::pointer<const int>(t[1]),
                     .cu_rows = nullptr,
-                    .k_stride = cuda::row_strides(t[0]),
-                    .v_stride = cuda::row_strides(t[1]),
+                    .v_stride = cuda::row_strides(t[0]),
                     .total_k = static_cast<int>(p.total_k),
                     .total_rows = cells * p.block_size,
                     .num_seqs = p.num_seqs,
                     .heads_kv = p.heads_kv,
-                    .k_tiles = cuda::pointer<unsigned char>(t[3]),
-                    .v_tiles = cuda::pointer<unsigned char>(t[4]),
-                    .v_fields = cuda::pointer<int>(t[5])},
+                    .v_tiles = cuda::pointer<unsigned char>(t[2]),
+                    .v_fields = cuda::pointer<int>(t[3])},
           .cells = cells};
 }
 

@@ -16,7 +16,7 @@ namespace fsa::block_layout {
 
 /// What is unsupported beside what no kernel of selected attention supports: targets without wgmma, more rows of blocks than an int counts.
 Result<void> check(const SelectedProblem& problem, const Target& target);
-/// "block_k_tiles", "block_v_tiles" and "block_v_fields" of RangeParams.
+/// "block_v_tiles" and "block_v_fields": v_tiles and v_fields of RangeParams.
 std::vector<TensorSpec> layout_tensors(const SelectedProblem& problem, Access access);
 
 struct Cuda {

@@ -6,9 +6,9 @@ namespace fsa::block_layout {
 
 using Shape = SelectedShape;
 
-// Rows of K and V are numbered by cell: key i of a block is row cell * block_size + i. A cell is as in block_index/params.h.
+// Rows of V are numbered by cell: key i of a block is row cell * block_size + i. A cell is as in block_index/params.h.
 struct Params {
-  RangeParams range;  // k, v, cu_k; total_rows = C * block_size; k_tiles, v_tiles and v_fields are written; nothing else is used
+  RangeParams range;  // v, cu_k; total_rows = C * block_size; v_tiles and v_fields are written; nothing else is used
   int cells;          // C
 };
 

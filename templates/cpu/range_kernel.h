@@ -25,8 +25,7 @@ struct RangeKernels {
   static Resources resources(const RangeProblem& problem, const Config& config);
   static std::vector<Launch> launches(const RangeProblem& problem, const Config& config);
   static std::vector<TensorSpec> workspace(const RangeProblem&, const Config&) { return {}; }
-  static std::size_t num_workspace(const Config&) { return 0; }
-  static void bind_workspace(std::span<const TensorView>, RangeParams&) {}
+  static void complete(const Config&, std::span<const TensorView>, RangeParams&) {}
 };
 
 }  // namespace fsa::cpu

@@ -11,6 +11,7 @@
 #include "templates/dimension_check.h"
 #include "templates/selected_problem.h"
 #include "templates/strides.h"
+#include "templates/tensor_map.h"
 
 namespace fsa::cuda {
 
@@ -56,6 +57,22 @@ constexpr std::int64_t kMultiprocessors = 132;
 
 /// Strides of a [token, head, dim] tensor.
 inline RowStrides row_strides(const TensorView& tensor) { return {tensor.stride[0], tensor.stride[1]}; }
+
+/// K [row, head, dim] by boxes of `keys` rows. Where K has no row, a row of Q, which is as wide: steps without keys copy a box, too.
+inline TensorMap key_map(const TensorView& k, const TensorView& q, int keys) {
+  const TensorView& tensor = k.num_elements() > 0 ? k : q;
+  const bool empty = &tensor == &q;
+  const auto extent = [&](int dim) { return empty ? 1u : static_cast<unsigned>(tensor.shape[dim]); };
+  // A dimension of one has any stride, but the driver takes multiples of 16 alone.
+  const auto stride = [&](int dim) { return static_cast<unsigned long long>(extent(dim) > 1 ? tensor.stride[dim] : tensor.shape[2]) * 2; };
+  return {.tensor = {.data = tensor.data,
+                     .row_stride = stride(0),
+                     .head_stride = stride(1),
+                     .columns = static_cast<unsigned>(tensor.shape[2]),
+                     .rows = extent(0),
+                     .heads = extent(1),
+                     .box_rows = static_cast<unsigned>(keys)}};
+}
 
 template <class T>
 T* pointer(const TensorView& tensor) {

@@ -310,7 +310,7 @@ FSA_DEVICE void attend_ranges_by_warps(const RangeParams& p) {
   store_outputs<T, kShape.output>(p, state, head, first_row + warp * T::kWarpRows + lane / 4, p.total_q * T::kGroup, lane);
 }
 
-/// What warpgroups need before attend_ranges. Grid: Hkv * ceil(rows of K / keys); warps do without.
+/// What warpgroups need before attend_ranges. Grid: Hkv * (ceil(rows of V / keys) + 1); warps do without.
 template <RangeShape kShape, RangeConfig kConfig>
 FSA_DEVICE void prepare_ranges(const RangeParams& p) {
   if constexpr (kConfig.warpgroups()) hopper::lay_out_tiles<kShape, kConfig>(p);

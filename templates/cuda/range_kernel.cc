@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <optional>
 
 #include "templates/cuda/host_kernel.h"
@@ -17,7 +18,7 @@ int registers(const RangeShape& s, const RangeConfig& c) {
   return c.warpgroups() ? std::min(255, 65536 / c.threads() / 8 * 8) : c.warp_registers(s) + c.held_registers(s);
 }
 
-/// Blocks of `keys` rows that K and V are laid out as: one more per head than there are rows for, as a step may begin in any.
+/// Blocks of `keys` rows that V is laid out as: one more per head than there are rows for, as a step may begin in any.
 std::int64_t laid_out_blocks(const RangeProblem& p, const RangeConfig& c) { return p.heads_kv * (ceil_div64(p.total_rows, c.keys) + 1); }
 
 std::string invalid_for_warps(const RangeShape& s, const RangeConfig& c, const Target& target) {
@@ -79,7 +80,7 @@ double mean_visible(const RangeProblem& p) {
   return range_work(p).flops / (2 * rows * (p.head_dim + p.head_dim_v));
 }
 
-/// Warpgroups, where they are and where there are enough rows for them: fewer than K and V have do not pay for laying those out.
+/// Warpgroups, where they are and where there are enough rows for them: fewer than V has do not pay for laying it out.
 std::optional<RangeConfig> default_of_warpgroups(const RangeProblem& p, const Target& target) {
   RangeConfig c{.mma = Mma::kWarpgroup, .warps = 8, .row_tiles = 1, .blocks = 1};
   if (p.total_q * p.group < p.total_rows || mean_queries(p) * p.group < c.rows()) return std::nullopt;
@@ -143,9 +144,10 @@ Resources RangeKernels::resources(const RangeProblem& p, const Config& c) {
 
 std::vector<Launch> RangeKernels::launches(const RangeProblem& p, const Config& c) {
   const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
-  return {launch("kernel_entry_prepare", c.warpgroups() ? 2 * laid_out_blocks(p, c) : 0, c.threads(), 0),
-          launch("kernel_entry_run", c.warpgroups() ? std::min(tiles, kMultiprocessors) : tiles, c.threads(),
-                 static_cast<std::size_t>(c.smem_bytes(range_shape(p))))};
+  Launch run = launch("kernel_entry_run", c.warpgroups() ? std::min(tiles, kMultiprocessors) : tiles, c.threads(),
+                      static_cast<std::size_t>(c.smem_bytes(range_shape(p))));
+  if (c.warpgroups()) run.tensor_map = offsetof(RangeParams, k_map);
+  return {launch("kernel_entry_prepare", c.warpgroups() ? laid_out_blocks(p, c) : 0, c.threads(), 0), std::move(run)};
 }
 
 std::vector<TensorSpec> RangeKernels::workspace(const RangeProblem& p, const Config& c) {
@@ -153,18 +155,18 @@ std::vector<TensorSpec> RangeKernels::workspace(const RangeProblem& p, const Con
   const RangeShape s = range_shape(p);
   const std::string prefix = p.compressed() ? "c" : "";
   const std::int64_t blocks = laid_out_blocks(p, c);
-  return {{prefix + "k_tiles", Access::kWrite, DType::kI32, {blocks, c.k_bytes(s) / 4}},
-          {prefix + "v_tiles", Access::kWrite, DType::kI32, {blocks, c.v_bytes(s) / 4}},
+  return {{prefix + "v_tiles", Access::kWrite, DType::kI32, {blocks, c.v_bytes(s) / 4}},
           {prefix + "v_fields", Access::kWrite, DType::kI32, {blocks}},
           {prefix + "next_tile", Access::kWrite, DType::kI32, {1}}};
 }
 
-void RangeKernels::bind_workspace(std::span<const TensorView> workspace, RangeParams& params) {
-  if (workspace.empty()) return;
-  params.k_tiles = pointer<unsigned char>(workspace[0]);
-  params.v_tiles = pointer<unsigned char>(workspace[1]);
-  params.v_fields = pointer<int>(workspace[2]);
-  params.next_tile = pointer<int>(workspace[3]);
+void RangeKernels::complete(const Config& c, std::span<const TensorView> tensors, RangeParams& params) {
+  if (!c.warpgroups()) return;
+  const auto workspace = tensors.last<3>();
+  params.v_tiles = pointer<unsigned char>(workspace[0]);
+  params.v_fields = pointer<int>(workspace[1]);
+  params.next_tile = pointer<int>(workspace[2]);
+  params.k_map = key_map(tensors[1], tensors[0], c.keys);
 }
 
 }  // namespace fsa::cuda

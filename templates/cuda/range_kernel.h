@@ -25,10 +25,10 @@ struct RangeKernels {
   static Resources resources(const RangeProblem& problem, const Config& config);
   /// "prepare", which is empty but for warpgroups, then "run".
   static std::vector<Launch> launches(const RangeProblem& problem, const Config& config);
-  /// What follows the tensors of range_tensors(): K and V as tiles, where "prepare" makes them.
+  /// What follows the tensors of range_tensors(): V as tiles, where "prepare" makes them.
   static std::vector<TensorSpec> workspace(const RangeProblem& problem, const Config& config);
-  static std::size_t num_workspace(const Config& config) { return config.warpgroups() ? 4 : 0; }
-  static void bind_workspace(std::span<const TensorView> workspace, RangeParams& params);
+  /// Adds to the parameters that all backends share what this one needs besides. `tensors` are all, those of workspace() last.
+  static void complete(const Config& config, std::span<const TensorView> tensors, RangeParams& params);
 };
 
 }  // namespace fsa::cuda

@@ -18,7 +18,7 @@ struct Config {
   /// Places of the hash table of a tile's blocks: more than it can have.
   FSA_HOST_DEVICE static constexpr int places(const SelectedShape& s) { return slots(s) * 5 / 4 + 1; }
   /// A cell and the members of each place, then a list of places.
-  FSA_HOST_DEVICE static constexpr int smem_bytes(const SelectedShape& s) { return places(s) * (kStepWords - 1) * 4 + slots(s) * 4; }
+  FSA_HOST_DEVICE static constexpr int smem_bytes(const SelectedShape& s) { return places(s) * (kStepWords - 2) * 4 + slots(s) * 4; }
 };
 
 }  // namespace fsa::shared_blocks

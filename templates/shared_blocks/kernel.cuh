@@ -77,14 +77,20 @@ class BlockTable {
   unsigned* members_;  // [words, places]
 };
 
-/// Keys of the block in `cell` that query `token` sees.
+/// Keys of a block that a query sees, the first ones, and the row of k that they begin at.
+struct SeenKeys {
+  int row, count;
+};
+
+/// Of the block in `cell`, by query `token`. Whatever cu_q and cu_k hold, the count is a block's at most; the row may be outside of k then,
+/// which copies of boxes bear.
 template <int kBlockSize>
-FSA_DEVICE int seen_keys(const Params& p, int cell, int token) {
+FSA_DEVICE SeenKeys seen_keys(const Params& p, int cell, int token) {
   const int b = cuda::last_not_above(p.num_seqs, token, [&](int x) { return __ldg(p.cu_q + x); });
-  if (b < 0) return 0;
+  if (b < 0) return {0, 0};
   const cuda::Sequence sequence = cuda::load_sequence(p.cu_q, p.cu_k, b);
   const int block = cell - cuda::first_cell<kBlockSize>(sequence.k_begin, b);
-  return min(max(sequence.position(token) + 1 - block * kBlockSize, 0), kBlockSize);
+  return {sequence.k_begin + block * kBlockSize, min(max(sequence.position(token) + 1 - block * kBlockSize, 0), kBlockSize)};
 }
 
 /// Calls visit(slot, token, block, cell) for this thread's slots of a tile of `tokens` queries, tokens ascending; all counted from the
@@ -144,10 +150,12 @@ FSA_DEVICE void run(const Params& p) {
     int rank = 0;
     for (int other = 0; other < count; ++other) rank += table.cell(kept[other]) < cell;
     int* const step = steps + rank * kStepWords;
+    const SeenKeys seen = seen_keys<kShape.block_size>(p, cell, first_token + table.last_member(place));
     step[0] = cell;
-    step[1] = seen_keys<kShape.block_size>(p, cell, first_token + table.last_member(place));
+    step[1] = seen.row;
+    step[2] = seen.count;
 #pragma unroll
-    for (int word = 0; word < table.kWords; ++word) step[2 + word] = static_cast<int>(table.members(place, word));
+    for (int word = 0; word < table.kWords; ++word) step[3 + word] = static_cast<int>(table.members(place, word));
   }
   if (threadIdx.x == 0) p.shared_count[blockIdx.x] = count;
   if (threadIdx.x == 0 && blockIdx.x == 0) *p.shared_next_tile = 0;

@@ -13,9 +13,10 @@ FSA_HOST_DEVICE constexpr int tile_tokens(int group) { return kUnits * unit_toke
 /// A block that units of a tile attend densely.
 struct Step {
   int cell;                     ///< of the block, as in block_index
+  int row;                      ///< of k, that the block begins at
   int keys;                     ///< of the block that the tile's members see: the first ones
   unsigned members[kUnits][2];  ///< the unit's queries that chose it, a bit each; none where they are too few
 };
-constexpr int kStepWords = 2 + 2 * kUnits;
+constexpr int kStepWords = 3 + 2 * kUnits;
 
 }  // namespace fsa::shared_blocks

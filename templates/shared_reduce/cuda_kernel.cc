@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 
 #include "templates/block_index/index_sizes.h"
@@ -108,6 +109,7 @@ Resources Cuda::resources(const Problem& p, const Config& c) {
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
   const int partial = static_cast<int>(c.partial);
   std::vector<TensorSpec> list{cuda::query_tensor(p),
+                               cuda::key_tensor(p),
                                cuda::sequences_tensor(p, "cu_q"),
                                cuda::sequences_tensor(p, "cu_k"),
                                shared_blocks::steps_tensor(p, Access::kRead),
@@ -124,17 +126,19 @@ std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
 
 std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
   const Resources r = resources(p, c);
-  return {
-      cuda::launch("kernel_entry", std::min(p.heads_kv * shared_blocks::tiles(p), cuda::kMultiprocessors), c.threads(), r.scratch_bytes)};
+  Launch run =
+      cuda::launch("kernel_entry", std::min(p.heads_kv * shared_blocks::tiles(p), cuda::kMultiprocessors), c.threads(), r.scratch_bytes);
+  run.tensor_map = offsetof(Params, range) + offsetof(RangeParams, k_map);
+  return {std::move(run)};
 }
 
-Params Cuda::pack(const Problem& p, const Config&, std::span<const TensorView> t) {
+Params Cuda::pack(const Problem& p, const Config& c, std::span<const TensorView> t) {
   const auto cells = static_cast<int>(p.cells());
   Params params{.range = {.q = t[0].data,
                           .k = nullptr,
                           .v = nullptr,
-                          .cu_q = cuda::pointer<const int>(t[1]),
-                          .cu_k = cuda::pointer<const int>(t[2]),
+                          .cu_q = cuda::pointer<const int>(t[2]),
+                          .cu_k = cuda::pointer<const int>(t[3]),
                           .cu_rows = nullptr,
                           .q_stride = cuda::row_strides(t[0]),
                           .total_q = static_cast<int>(p.total_q),
@@ -143,16 +147,16 @@ Params Cuda::pack(const Problem& p, const Config&, std::span<const TensorView> t
                           .num_seqs = p.num_seqs,
                           .heads_kv = p.heads_kv,
                           .scale = p.scale,
-                          .k_tiles = cuda::pointer<unsigned char>(t[10]),
                           .v_tiles = cuda::pointer<unsigned char>(t[11]),
                           .v_fields = cuda::pointer<int>(t[12]),
-                          .next_tile = cuda::pointer<int>(t[5])},
-                .merged = {.partial_o = t[6].data,
-                           .partial_lse = cuda::pointer<const float>(t[7]),
-                           .entry_scale = cuda::pointer<const float>(t[8]),
-                           .entry_position = cuda::pointer<const int>(t[9])},
-                .shared_steps = cuda::pointer<const int>(t[3]),
-                .shared_count = cuda::pointer<const int>(t[4])};
+                          .next_tile = cuda::pointer<int>(t[6]),
+                          .k_map = cuda::key_map(t[1], t[0], c.range(shape(p)).keys)},
+                .merged = {.partial_o = t[7].data,
+                           .partial_lse = cuda::pointer<const float>(t[8]),
+                           .entry_scale = cuda::pointer<const float>(t[9]),
+                           .entry_position = cuda::pointer<const int>(t[10])},
+                .shared_steps = cuda::pointer<const int>(t[4]),
+                .shared_count = cuda::pointer<const int>(t[5])};
   partial_reduce::pack_outputs(p, t.subspan(13), params.merged);
   return params;
 }

@@ -154,16 +154,16 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
     }
 #pragma unroll 1
     for (int s = 0; s < count; ++s) {
-      const int cell = __shfl_sync(~0u, word[0], s), keys = __shfl_sync(~0u, word[1], s);
+      const int cell = __shfl_sync(~0u, word[0], s), row = __shfl_sync(~0u, word[1], s), keys = __shfl_sync(~0u, word[2], s);
       unsigned members[2 * T::kConsumers];
 #pragma unroll
-      for (int w = 0; w < 2 * T::kConsumers; ++w) members[w] = __shfl_sync(~0u, word[2 + w], s);
+      for (int w = 0; w < 2 * T::kConsumers; ++w) members[w] = __shfl_sync(~0u, word[3 + w], s);
 #pragma unroll
       for (int part = 0; part < T::kParts; ++part) {
         const int first = cell * T::kBlock + part * T::kKeys, seen = max(keys - part * T::kKeys, 0);
         const cuda::hopper::TileField scale{__shfl_sync(~0u, fields[part], s)};
         const auto step = cuda::hopper::RangeStep::of<T>(first, {first, first + seen}, scale.exponent());
-        this->copy(head, first, step, scale, scale, [&](int stage) {
+        this->copy(head, row + part * T::kKeys, first, step, scale, scale, [&](int stage) {
 #pragma unroll
           for (int unit = 0; unit < T::kConsumers; ++unit)
             tables_.members[stage][unit] = make_uint2(members[2 * unit], members[2 * unit + 1]);

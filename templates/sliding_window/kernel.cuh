@@ -5,7 +5,7 @@
 
 namespace fsa::sliding_window {
 
-/// Grid: Hkv * ceil(rows of K / keys); none for configs of single warps.
+/// Grid: Hkv * (ceil(rows of V / keys) + 1); none for configs of single warps.
 template <Shape kShape, cuda::RangeConfig kConfig>
 FSA_DEVICE void prepare(const Params& p) {
   cuda::prepare_ranges<kShape, kConfig>(p);

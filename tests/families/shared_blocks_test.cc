@@ -19,8 +19,10 @@ struct SharedBlocks {
   std::vector<int> rest_indices, steps, count, next_tile;
 };
 
-/// The queries of a tile that chose a cell, by unit, as bits; and the keys of it that the last query of them sees.
+/// The queries of a tile that chose a cell, by unit, as bits; the row that its block begins at, and the keys of it that the last query
+/// of them sees.
 struct Chosen {
+  int row = 0;
   std::uint64_t members[kUnits] = {};
   int last_keys[kUnits] = {};
 };
@@ -30,6 +32,7 @@ class SharedBlocksTest : public testing::TestWithParam<SelectedCase> {};
 /// Where a slot's block is, or -1 where the slot names none.
 struct SlotPlace {
   std::int64_t cell = -1;
+  int row = 0;   // of k, that the block begins at
   int keys = 0;  // of the block that the query sees
 };
 
@@ -41,7 +44,7 @@ SlotPlace place_of(const reference::SelectedOperands& x, std::int64_t token, int
     const std::int64_t position = cu_k[b + 1] - cu_k[b] - (cu_q[b + 1] - token);
     if (block < 0 || position < 0 || block > position / x.block_size) return {};
     const auto seen = static_cast<int>(std::min<std::int64_t>(x.block_size, position + 1 - std::int64_t{block} * x.block_size));
-    return {cu_k[b] / x.block_size + b + block, seen};
+    return {cu_k[b] / x.block_size + b + block, cu_k[b] + block * static_cast<int>(x.block_size), seen};
   }
   return {};
 }
@@ -65,6 +68,7 @@ SharedBlocks expected_of(const reference::SelectedInputs& inputs, const shared_b
           }
       };
       for_each_slot([&](std::size_t, const SlotPlace& place, int unit, std::uint64_t bit) {
+        chosen[place.cell].row = place.row;
         chosen[place.cell].members[unit] |= bit;
         chosen[place.cell].last_keys[unit] = place.keys;
       });
@@ -81,7 +85,7 @@ SharedBlocks expected_of(const reference::SelectedInputs& inputs, const shared_b
         }
         if (keys == 0) continue;
         ++count;
-        expected.steps.insert(expected.steps.end(), {static_cast<int>(cell), keys});
+        expected.steps.insert(expected.steps.end(), {static_cast<int>(cell), c.row, keys});
         for (const std::uint64_t members : c.members)
           expected.steps.insert(expected.steps.end(), {static_cast<int>(members & 0xffffffffu), static_cast<int>(members >> 32)});
       }

@@ -2,6 +2,7 @@
 // Owns what orders the warps of a Hopper thread block: barriers in shared memory, named barriers, proxy fences, and the
 // registers that each warpgroup has.
 #include "cuda/memory.cuh"
+#include "tensor_map.h"
 
 namespace fsa::cuda::hopper {
 
@@ -49,6 +50,16 @@ FSA_DEVICE void copy_bulk(unsigned smem, const void* global, int bytes, const Mb
                "r"(bytes), "r"(barrier.address())
                : "memory");
 }
+
+/// Copies the box of a tensor that begins at (column, row) of `head`, each of which may lie outside of it, to a panel of shared memory.
+/// Its bytes, zeros for what lies outside among them, count as bytes that have come for `barrier`. `map` lies in the kernel's parameters.
+FSA_DEVICE void copy_box(unsigned smem, const TensorMap& map, int column, int row, int head, const Mbarrier& barrier) {
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(smem),
+               "l"(&map), "r"(column), "r"(row), "r"(head), "r"(barrier.address())
+               : "memory");
+}
+/// Brings the map near, by one thread, some time before the first box.
+FSA_DEVICE void prefetch_map(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
 
 /// After Mbarrier::init.
 FSA_DEVICE void publish_barriers() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }

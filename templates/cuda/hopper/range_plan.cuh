@@ -1,5 +1,5 @@
 #pragma once
-// Owns what the kernels of Hopper's attention over ranges agree on: sizes, and K and V as tiles in global memory.
+// Owns what the kernels of Hopper's attention over ranges agree on: sizes, and V as tiles in global memory.
 #include "cuda/hopper/wgmma.cuh"
 #include "cuda/range_config.h"
 #include "range_params.h"
@@ -43,22 +43,22 @@ struct TileField {
   FSA_DEVICE bool is_finite() const { return word < 256; }
 };
 
-/// Blocks of kKeys rows that a head's K and V are laid out as. The last is of zeros: a step may begin at any kStepAlign-th row.
+/// Blocks of kKeys rows that a head's V is laid out as. The last is of zeros: a step may begin at any kStepAlign-th row.
 template <class T>
 FSA_DEVICE int laid_out_blocks(const RangeParams& p) {
   return ceil_div(p.total_rows, T::kKeys) + 1;
 }
 
-/// Row `row` of K or V as they are laid out: of every head the panels of a PanelTile of all its rows. Further panels are
-/// `pitch` bytes apart. Any kStepAlign-th row begins a tile of as many rows as are wanted.
-template <class T, class Tile>
+/// Row `row` of V as it is laid out: of every head the panels of a PanelTile of all its rows. Further panels are `pitch` bytes
+/// apart. Any kStepAlign-th row begins a tile of as many rows as are wanted.
+template <class T>
 struct LaidOutRows {
   long long pitch, offset;
 
   FSA_DEVICE LaidOutRows(const RangeParams& p, int head, int row)
       : pitch(static_cast<long long>(laid_out_blocks<T>(p)) * T::kKeys * 128), offset(head * kPanels * pitch + row * 128) {}
 
-  static constexpr int kPanels = ceil_div(Tile::kChunks, 8);
+  static constexpr int kPanels = ceil_div(T::VTile::kChunks, 8);
 };
 
 }  // namespace fsa::cuda::hopper

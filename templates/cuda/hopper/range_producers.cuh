@@ -87,7 +87,9 @@ template <class T>
 class RangeFeeder {
  public:
   FSA_DEVICE RangeFeeder(const RangeParams& p, const RangeMemory<T>& memory)
-      : p_(p), memory_(memory), tables_(memory.tables), lane_(threadIdx.x % 32) {}
+      : p_(p), memory_(memory), tables_(memory.tables), lane_(threadIdx.x % 32) {
+    if (lane_ == 0) prefetch_map(p_.k_map);
+  }
 
   FSA_DEVICE void run() {
 #pragma unroll 1
@@ -108,12 +110,13 @@ class RangeFeeder {
   }
 
  protected:
-  /// Fills the next stage with the step's rows of K and V, whose values lie in one block, or begin in it and end in the next;
-  /// announce(stage) says what else consumers are to know of it.
+  /// Fills the next stage with the step's rows: those of K from k_row on, which may lie outside of it, those of V as it is laid out from
+  /// `first` on. The latter lie in one block, or begin in it and end in the next; announce(stage) says what else consumers are to know of
+  /// the stage. Rows of K that the step does not have come, too, whatever they hold: their logits do not count.
   template <class Announce>
-  FSA_DEVICE void copy(int head, int first, const RangeStep& step, const TileField& field, const TileField& next, Announce announce) {
-    const LaidOutRows<T, typename T::KTile> k(p_, head, first);
-    const LaidOutRows<T, typename T::VTile> v(p_, head, first);
+  FSA_DEVICE void copy(int head, int k_row, int first, const RangeStep& step, const TileField& field, const TileField& next,
+                       Announce announce) {
+    const LaidOutRows<T> v(p_, head, first);
     const Mbarrier k_full = barrier(tables_.k_full[at_.stage]), v_full = barrier(tables_.v_full[at_.stage]);
     const bool exists = (field.is_finite() && next.is_finite()) || !step.template is_partial<T>();
     const bool whole = exists && field.exponent() == next.exponent();
@@ -122,17 +125,17 @@ class RangeFeeder {
       tables_.steps[at_.stage] = step;
       announce(at_.stage);
       k_full.arrive_expecting(T::kKBytes);
-      copy_panels(memory_.k(at_.stage), p_.k_tiles, k, k_full);
+      copy_keys(head, k_row, memory_.k(at_.stage), k_full);
       barrier(tables_.v_empty[at_.stage]).wait(at_.parity ^ 1);
       if (whole) {
         v_full.arrive_expecting(T::kVBytes);
-        copy_panels(memory_.v(at_.stage), p_.v_tiles, v, v_full);
+        copy_values(v, memory_.v(at_.stage), v_full);
       }
     }
     __syncwarp();
     if (!whole) {
       const int own = T::kKeys - first % T::kKeys;
-      copy_values(p_.v_tiles, v, step, own, step.field() - field.exponent(), step.field() - next.exponent(), memory_.v(at_.stage));
+      copy_values_by_pieces(v, step, own, step.field() - field.exponent(), step.field() - next.exponent(), memory_.v(at_.stage));
       if (lane_ == 0) v_full.arrive();
     }
     at_.advance();
@@ -142,28 +145,36 @@ class RangeFeeder {
   FSA_DEVICE void copy(int head, int first, const KeyRange& segment) {
     const int* const fields = p_.v_fields + head * laid_out_blocks<T>(p_) + first / T::kKeys;
     const TileField field{__ldg(fields)}, next{__ldg(fields + (first % T::kKeys != 0))};
-    copy(head, first, RangeStep::of<T>(first, segment, min(field.exponent(), next.exponent())), field, next, [](int) {});
+    copy(head, first, first, RangeStep::of<T>(first, segment, min(field.exponent(), next.exponent())), field, next, [](int) {});
   }
 
-  template <class Rows>
-  FSA_DEVICE static void copy_panels(unsigned tile, const unsigned char* panels, const Rows& rows, const Mbarrier& full) {
-    constexpr int kBytes = T::kKeys * 128;
+  static constexpr int kPanelBytes = T::kKeys * 128;
+
+  FSA_DEVICE void copy_keys(int head, int row, unsigned k_tile, const Mbarrier& full) const {
+    static_assert(T::KTile::kPanelBytes == kPanelBytes && kPanelBytes % 1024 == 0,
+                  "a box is a panel, and the swizzle repeats every 1024 bytes");
 #pragma unroll
-    for (int i = 0; i < Rows::kPanels; ++i) copy_bulk(tile + i * kBytes, panels + rows.offset + i * rows.pitch, kBytes, full);
+    for (int i = 0; i < T::kKBytes / kPanelBytes; ++i) copy_box(k_tile + i * kPanelBytes, p_.k_map, i * 64, row, head, full);
+  }
+
+  FSA_DEVICE void copy_values(const LaidOutRows<T>& rows, unsigned v_tile, const Mbarrier& full) const {
+#pragma unroll
+    for (int i = 0; i < rows.kPanels; ++i)
+      copy_bulk(v_tile + i * kPanelBytes, p_.v_tiles + rows.offset + i * rows.pitch, kPanelBytes, full);
   }
 
   /// A tile of V by pieces, where a bulk copy will not do: zeros for the rows that are not of the segment, as an infinity or NaN there
   /// would make NaN of a probability of 0; the others in units of the step, which the block of the first `own` rows and that of
   /// the rest are finer than by these powers of two.
-  FSA_DEVICE void copy_values(const unsigned char* panels, const LaidOutRows<T, typename T::VTile>& rows, const RangeStep& step, int own,
-                              int exponent, int next_exponent, unsigned v_tile) const {
-    constexpr int kPanel = T::kKeys * 128;
+  FSA_DEVICE void copy_values_by_pieces(const LaidOutRows<T>& rows, const RangeStep& step, int own, int exponent, int next_exponent,
+                                        unsigned v_tile) const {
     const float factor = exp2_fast(static_cast<float>(exponent)), next_factor = exp2_fast(static_cast<float>(next_exponent));
 #pragma unroll 2
     for (int at = lane_ * 16; at < T::kVBytes; at += 32 * 16) {
       const int row = at / 128 % T::kKeys;
       uint4 x = make_uint4(0, 0, 0, 0);
-      if (row >= step.begin() && row < step.end()) x = load16_streaming(panels + rows.offset + at / kPanel * rows.pitch + at % kPanel);
+      if (row >= step.begin() && row < step.end())
+        x = load16_streaming(p_.v_tiles + rows.offset + at / kPanelBytes * rows.pitch + at % kPanelBytes);
       if constexpr (!T::kF16) x = multiply8<true>(x, row < own ? factor : next_factor);
       store_smem16(v_tile + at, x);
     }

@@ -1,17 +1,19 @@
 #pragma once
-// Owns the pass that lays K and V out in panels, as shared memory holds them: a tile then comes by a bulk copy per panel, and the
-// conversion of V from bf16 to f16 is paid once.
+// Owns the pass that lays V out in panels, as shared memory holds them: a tile then comes by a bulk copy per panel, and the conversion
+// from bf16 to f16 is paid once.
 #include "cuda/hopper/range_plan.cuh"
 #include "cuda/memory.cuh"
 #include "cuda/range_softmax.cuh"
 
 namespace fsa::cuda::hopper {
 
-/// This thread's 16-byte pieces of a block's rows, from a tensor to its panels.
-template <class T, class Tile, int kColumns>
+/// This thread's 16-byte pieces of a block's rows of V, from the tensor to its panels.
+template <class T>
 class TilePieces {
+  using Tile = typename T::VTile;
+
  public:
-  /// Rows that are not in use and columns past kColumns are zeros.
+  /// Rows that are not in use are zeros.
   FSA_DEVICE void load(const void* matrix, const RowStrides& stride, int head, int first_row, const KeyRange& used) {
     const char* const first = static_cast<const char*>(matrix) + (first_row * stride.token + head * stride.head) * 2;
 #pragma unroll
@@ -19,11 +21,11 @@ class TilePieces {
       const int i = threadIdx.x + u * T::kThreads, row = i / Tile::kChunks, chunk = i % Tile::kChunks;
       pieces_[u] = make_uint4(0, 0, 0, 0);
       const bool exists = first_row + row >= used.begin && first_row + row < used.end;
-      if (i < kAll && exists && chunk < kColumns / 8) pieces_[u] = load16_streaming(first + row * stride.token * 2 + chunk * 16);
+      if (i < kAll && exists) pieces_[u] = load16_streaming(first + row * stride.token * 2 + chunk * 16);
     }
   }
 
-  FSA_DEVICE void store(unsigned char* panels, const LaidOutRows<T, Tile>& rows) const {
+  FSA_DEVICE void store(unsigned char* panels, const LaidOutRows<T>& rows) const {
 #pragma unroll
     for (int u = 0; u < kPieces; ++u) {
       const int i = threadIdx.x + u * T::kThreads;
@@ -61,24 +63,16 @@ class TilePieces {
   uint4 pieces_[kPieces];
 };
 
-/// The rows of K and V that belong to sequences. What others hold must not choose V's scale: they may never have been written.
+/// The rows of V that belong to sequences. What others hold must not choose V's scale: they may never have been written.
 FSA_DEVICE KeyRange used_rows(const RangeParams& p) {
   const int begin = min(max(__ldg(p.cu_rows), 0), p.total_rows);
   return {begin, min(max(__ldg(p.cu_rows + p.num_seqs), begin), p.total_rows)};
 }
 
-/// Lays out, as the block of rows that begins at `to`, the rows of K from `from` on; those that are not in use are zeros.
-template <class T>
-FSA_DEVICE void lay_out_keys(const RangeParams& p, int head, int from, const KeyRange& used, int to) {
-  TilePieces<T, typename T::KTile, T::kD> k;
-  k.load(p.k, p.k_stride, head, from, used);
-  k.store(p.k_tiles, {p, head, to});
-}
-
-/// The same of V.
+/// Lays out, as the block of rows that begins at `to`, the rows of V from `from` on; those that are not in use are zeros.
 template <class T>
 FSA_DEVICE void lay_out_values(const RangeParams& p, int head, int from, const KeyRange& used, int to) {
-  TilePieces<T, typename T::VTile, T::kDv> v;
+  TilePieces<T> v;
   v.load(p.v, p.v_stride, head, from, used);
   ValueScale scale;
   __shared__ unsigned largest;
@@ -97,27 +91,18 @@ FSA_DEVICE void lay_out_values(const RangeParams& p, int head, int from, const K
   v.store(p.v_tiles, {p, head, to});
 }
 
-/// A block of K or of V: thread blocks take them in turns, so that few registers wait for memory.
-template <class T>
-FSA_DEVICE void lay_out_block(const RangeParams& p, int head, int from, const KeyRange& used, int to) {
-  if (blockIdx.x % 2 == 0)
-    lay_out_keys<T>(p, head, from, used, to);
-  else
-    lay_out_values<T>(p, head, from, used, to);
-}
-
 /// Lets the kernel that follows take tiles from the first on.
 FSA_DEVICE void begin_tiles(const RangeParams& p) {
   if (blockIdx.x == 0 && threadIdx.x == 0) *p.next_tile = 0;
 }
 
-/// Grid: 2 * Hkv * (ceil(rows of K / keys) + 1).
+/// Grid: Hkv * (ceil(rows of V / keys) + 1).
 template <RangeShape kShape, RangeConfig kConfig>
 FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
   using T = RangePlan<kShape, kConfig>;
   begin_tiles(p);
-  const int block = blockIdx.x / 2, blocks = laid_out_blocks<T>(p), first_row = block % blocks * T::kKeys;
-  lay_out_block<T>(p, block / blocks, first_row, used_rows(p), first_row);
+  const int blocks = laid_out_blocks<T>(p), head = blockIdx.x / blocks, first_row = blockIdx.x % blocks * T::kKeys;
+  lay_out_values<T>(p, head, first_row, used_rows(p), first_row);
 }
 
 }  // namespace fsa::cuda::hopper
