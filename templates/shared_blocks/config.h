@@ -14,11 +14,11 @@ struct Config {
   FSA_HOST_DEVICE constexpr int threads() const { return 32 * warps; }
   FSA_HOST_DEVICE constexpr int min_blocks() const { return 1; }
   /// Slots of block_indices that a tile has.
-  FSA_HOST_DEVICE static constexpr int slots(const SelectedShape& s) { return tile_tokens(s.group) * s.topk; }
+  FSA_HOST_DEVICE static constexpr int slots(const SelectedShape& s) { return TileShape::of(s).tokens() * s.topk; }
   /// Places of the hash table of a tile's blocks: more than it can have.
   FSA_HOST_DEVICE static constexpr int places(const SelectedShape& s) { return slots(s) * 5 / 4 + 1; }
   /// A cell and the members of each place, then a list of places.
-  FSA_HOST_DEVICE static constexpr int smem_bytes(const SelectedShape& s) { return places(s) * (kStepWords - 2) * 4 + slots(s) * 4; }
+  FSA_HOST_DEVICE static constexpr int smem_bytes(const SelectedShape& s) { return places(s) * (TileShape::of(s).step_words() - 2) * 4 + slots(s) * 4; }
 };
 
 }  // namespace fsa::shared_blocks

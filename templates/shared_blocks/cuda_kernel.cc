@@ -13,10 +13,10 @@ Result<void> check(const SelectedProblem& p, const Target& target) {
                      fmt::format("up to {}: a query's rows make up one unit", kUnitRows));
 }
 
-std::int64_t tiles(const SelectedProblem& p) { return cuda::ceil_div64(p.total_q, tile_tokens(p.group)); }
+std::int64_t tiles(const SelectedProblem& p) { return cuda::ceil_div64(p.total_q, TileShape::of(p).tokens()); }
 
 TensorSpec steps_tensor(const SelectedProblem& p, Access access) {
-  return {"shared_steps", access, DType::kI32, {p.heads_kv * tiles(p), Config::slots(selected_shape(p)), kStepWords}};
+  return {"shared_steps", access, DType::kI32, {p.heads_kv * tiles(p), Config::slots(selected_shape(p)), TileShape::of(p).step_words()}};
 }
 TensorSpec count_tensor(const SelectedProblem& p, Access access) { return {"shared_count", access, DType::kI32, {p.heads_kv * tiles(p)}}; }
 
@@ -30,19 +30,19 @@ const FieldTable<Config>& Cuda::config_fields() {
 Config Cuda::default_config(const Problem& p, const Target&) {
   // Where as many rows share a block, bringing it to them costs what writing and reading their partial outputs does.
   constexpr int kBreakEvenRows = 44;
-  return {.warps = 4, .min_queries = std::min(ceil_div(kBreakEvenRows, p.group), tile_tokens(p.group))};
+  return {.warps = 4, .min_queries = std::min(ceil_div(kBreakEvenRows, p.group), TileShape::of(p).tokens())};
 }
 
 std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& target) {
   std::vector<std::int64_t> queries;
-  for (const int rows : {1, 24, 48, 96}) queries.push_back(std::clamp(ceil_div(rows, p.group), 1, tile_tokens(p.group)));
+  for (const int rows : {1, 24, 48, 96}) queries.push_back(std::clamp(ceil_div(rows, p.group), 1, TileShape::of(p).tokens()));
   return {{config_fields()[0], {4, 8}}, {config_fields()[1], cuda::values_with(queries, default_config(p, target).min_queries)}};
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target&) {
   if (c.warps < 1 || c.warps > 16) return fmt::format("warps is {}, not 1 to 16", c.warps);
-  if (c.min_queries < 1 || c.min_queries > tile_tokens(p.group))
-    return fmt::format("min_queries is {}, not 1 to the {} queries of a tile", c.min_queries, tile_tokens(p.group));
+  if (c.min_queries < 1 || c.min_queries > TileShape::of(p).tokens())
+    return fmt::format("min_queries is {}, not 1 to the {} queries of a tile", c.min_queries, TileShape::of(p).tokens());
   return {};
 }
 

@@ -11,7 +11,7 @@ namespace fsa::shared_blocks {
 template <Shape kShape>
 class BlockTable {
  public:
-  static constexpr int kPlaces = Config::places(kShape), kWords = 2 * kUnits;
+  static constexpr int kPlaces = Config::places(kShape), kUnits = TileShape::of(kShape).units, kWords = 2 * kUnits;
 
   FSA_DEVICE explicit BlockTable(int* smem) : cells_(smem), members_(reinterpret_cast<unsigned*>(smem + kPlaces)) {}
   FSA_DEVICE int* end() const { return cells_ + (1 + kWords) * kPlaces; }
@@ -120,7 +120,8 @@ FSA_DEVICE void for_each_slot(const Params& p, const int* blocks, int first_toke
 /// Grid: Hkv * X.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void run(const Params& p) {
-  constexpr int kThreads = kConfig.threads(), kTokens = tile_tokens(kShape.group), kSlots = Config::slots(kShape);
+  constexpr int kThreads = kConfig.threads(), kSlots = Config::slots(kShape);
+  constexpr int kTokens = TileShape::of(kShape).tokens(), kStepWords = TileShape::of(kShape).step_words();
   extern __shared__ int smem[];  // the table, then the places of blocks that are kept
   const BlockTable<kShape> table(smem);
   int* const kept = table.end();

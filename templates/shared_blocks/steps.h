@@ -5,18 +5,23 @@
 
 namespace fsa::shared_blocks {
 
-/// A unit is what a warpgroup multiplies at once: the rows (query, head) of whole queries, 64 at most. A tile is two units.
-constexpr int kUnitRows = 64, kUnits = 2;
+/// A unit is what a warpgroup multiplies at once: the rows (query, head) of whole queries, 64 at most.
+constexpr int kUnitRows = 64;
 FSA_HOST_DEVICE constexpr int unit_tokens(int group) { return kUnitRows / group; }
-FSA_HOST_DEVICE constexpr int tile_tokens(int group) { return kUnits * unit_tokens(group); }
 
-/// A block that units of a tile attend densely.
-struct Step {
-  int cell;                     ///< of the block, as in block_index
-  int row;                      ///< of k, that the block begins at
-  int keys;                     ///< of the block that the tile's members see: the first ones
-  unsigned members[kUnits][2];  ///< the unit's queries that chose it, a bit each; none where they are too few
+/// A tile: as many units as a multiprocessor has registers and shared memory for.
+struct TileShape {
+  int units, group;
+
+  /// Of a problem or a shape.
+  template <class Problem>
+  FSA_HOST_DEVICE static constexpr TileShape of(const Problem& p) {
+    return {.units = p.head_dim <= 64 && p.head_dim_v <= 64 ? 3 : 2, .group = p.group};
+  }
+  FSA_HOST_DEVICE constexpr int tokens() const { return units * unit_tokens(group); }
+  /// Words of a step: the cell of a block that units attend densely, as in block_index; the row of k that it begins at; its keys that the
+  /// tile's members see, the first ones; then of each unit its queries that chose it, a bit each in two words, none where they are too few.
+  FSA_HOST_DEVICE constexpr int step_words() const { return 3 + 2 * units; }
 };
-constexpr int kStepWords = 3 + 2 * kUnits;
 
 }  // namespace fsa::shared_blocks

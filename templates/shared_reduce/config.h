@@ -11,6 +11,8 @@ FSA_HOST_DEVICE constexpr RangeShape range_shape(const Shape& s) {
   return {.element = s.element, .output = s.output, .head_dim = s.head_dim, .head_dim_v = s.head_dim_v, .group = s.group, .scaled = 0};
 }
 
+FSA_HOST_DEVICE constexpr shared_blocks::TileShape tile(const Shape& s) { return shared_blocks::TileShape::of(s); }
+
 /// What merging is specialised on.
 FSA_HOST_DEVICE constexpr partial_reduce::Shape merge_shape(const Shape& s) {
   return {.output = s.output,
@@ -24,6 +26,7 @@ FSA_HOST_DEVICE constexpr partial_reduce::Shape merge_shape(const Shape& s) {
 
 /// Attention over ranges by warpgroups, a unit each, whose steps are blocks; then each adds the partials of its rows.
 struct Config {
+  int units = 2;                    ///< warpgroups that attend and merge: as many as a tile has units
   int stages = 2;                   ///< K and V buffers
   int ring = 3;                     ///< partials of a row that come at once
   Partial partial = Partial::kF16;  ///< as in selected_block_major
@@ -32,7 +35,7 @@ struct Config {
   static constexpr int kOfMembersAndMerging = 20;
   FSA_HOST_DEVICE constexpr cuda::RangeConfig range(const Shape& s) const {
     return {.mma = cuda::Mma::kWarpgroup,
-            .warps = 4 * shared_blocks::kUnits,
+            .warps = 4 * units,
             .row_tiles = 1,
             .keys = block_layout::part_keys(s.block_size),
             .stages = stages,
@@ -46,11 +49,11 @@ struct Config {
     const int held = range(s).held_registers(range_shape(s));
     return held > 0 && held + attending_registers(s) <= range(s).consumer_registers();
   }
-  FSA_HOST_DEVICE constexpr int threads() const { return 32 * 4 * (shared_blocks::kUnits + 1); }
+  FSA_HOST_DEVICE constexpr int threads() const { return 32 * 4 * (units + 1); }
   FSA_HOST_DEVICE constexpr int min_blocks() const { return 1; }
   /// Beside what attention over ranges takes: the members of each stage; of the partials of two tiles two barriers, entries and counts.
   FSA_HOST_DEVICE constexpr int table_bytes(const Shape& s) const {
-    return range(s).table_bytes() + stages * shared_blocks::kUnits * 8 + 2 * (16 + shared_blocks::tile_tokens(s.group) * (s.topk + 1) * 4);
+    return range(s).table_bytes() + stages * units * 8 + 2 * (16 + tile(s).tokens() * (s.topk + 1) * 4);
   }
   /// Weights of a row's partials are so far apart that a warp's eight rows lie in different banks.
   FSA_HOST_DEVICE static constexpr int weight_pitch(const Shape& s) { return s.topk | 1; }
@@ -64,7 +67,7 @@ struct Config {
   FSA_HOST_DEVICE constexpr int warps_offset(const Shape& s) const {
     return round_up(range(s).table_offset(range_shape(s)) + table_bytes(s), 128);
   }
-  FSA_HOST_DEVICE constexpr int smem_bytes(const Shape& s) const { return warps_offset(s) + 4 * shared_blocks::kUnits * warp_bytes(s); }
+  FSA_HOST_DEVICE constexpr int smem_bytes(const Shape& s) const { return warps_offset(s) + 4 * units * warp_bytes(s); }
 };
 
 }  // namespace fsa::shared_reduce

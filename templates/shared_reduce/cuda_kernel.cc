@@ -16,12 +16,15 @@ namespace {
 
 /// Registers that a warpgroup's lanes need beyond those they have, if they do.
 std::string short_of_registers(const Shape& s) {
-  const int needed = Config{}.attending_registers(s), held = Config{}.range(s).consumer_registers();
+  const Config c{.units = tile(s).units};
+  const int needed = c.attending_registers(s), held = c.range(s).consumer_registers();
   return needed > held ? fmt::format("a warpgroup needs about {} registers of {}", needed, held) : std::string();
 }
 
 /// The config that takes least memory, with the partials that take least.
-Config smallest(const Shape& s) { return {.stages = 2, .ring = 2, .partial = packs12(s.head_dim_v) ? Partial::kI12 : Partial::kF16}; }
+Config smallest(const Shape& s) {
+  return {.units = tile(s).units, .stages = 2, .ring = 2, .partial = packs12(s.head_dim_v) ? Partial::kI12 : Partial::kF16};
+}
 
 std::string short_of_memory(const Shape& s, const Config& c, const Target& target) {
   if (cuda::fits_shared_memory(static_cast<std::size_t>(c.smem_bytes(s)), 1, target)) return {};
@@ -72,26 +75,33 @@ Result<void> check(const Problem& p, const Target& target) {
 }
 
 const FieldTable<Config>& Cuda::config_fields() {
-  static const FieldTable<Config> fields{
-      {"stages", &Config::stages}, {"ring", &Config::ring}, {"partial", &Config::partial, partial_names()}};
+  static const FieldTable<Config> fields{{"units", &Config::units},
+                                         {"stages", &Config::stages},
+                                         {"ring", &Config::ring},
+                                         {"partial", &Config::partial, partial_names()}};
   return fields;
 }
 
 Config Cuda::default_config(const Problem& p, const Target& target) {
   const Shape s = shape(p);
-  Config c{.partial = static_cast<Partial>(p.partial)};
+  Config c{.units = tile(s).units, .partial = static_cast<Partial>(p.partial)};
   while (c.ring > 2 && !short_of_memory(s, c, target).empty()) --c.ring;
-  while (c.stages < 4 && short_of_memory(s, {.stages = c.stages + 1, .ring = c.ring, .partial = c.partial}, target).empty()) ++c.stages;
+  for (Config more = c; c.stages < 4; c = more) {
+    ++more.stages;
+    if (!short_of_memory(s, more, target).empty()) break;
+  }
   return c;
 }
 
 std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& target) {
   const Config c = default_config(p, target);
-  return {{config_fields()[0], {2, 3, 4}}, {config_fields()[1], cuda::values_with({2, 3, 4}, c.ring)}};
+  const auto& f = config_fields();
+  return {{f[0], {c.units}}, {f[1], {2, 3, 4}}, {f[2], cuda::values_with({2, 3, 4}, c.ring)}};
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
   if (target.arch != "sm_90a") return fmt::format("{} has no wgmma: sm_90a has", target.arch);
+  if (c.units != tile(shape(p)).units) return fmt::format("units is {}, not the {} of a tile", c.units, tile(shape(p)).units);
   if (c.stages < 2 || c.stages > 8) return fmt::format("stages is {}, not 2 to 8", c.stages);
   if (c.ring < 2 || c.ring > 16) return fmt::format("ring is {}, not 2 to 16", c.ring);
   if (c.partial != static_cast<Partial>(p.partial)) return "partial is not the element type of the partial outputs";

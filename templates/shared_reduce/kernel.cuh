@@ -133,10 +133,10 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
       if (number < 0) return;
       const int count = __shfl_sync(~0u, tile.all.steps, 0) / T::kParts;
       const int* const steps =
-          p_.shared_steps + static_cast<long long>(place_of_tile(list, tile)) * (T::kTileSlots * shared_blocks::kStepWords);
+          p_.shared_steps + static_cast<long long>(place_of_tile(list, tile)) * (T::kTileSlots * T::kStepWords);
 #pragma unroll 1
       for (int first = 0; first < count; first += 32)
-        copy_steps(head, steps + first * shared_blocks::kStepWords, min(32, count - first));
+        copy_steps(head, steps + first * T::kStepWords, min(32, count - first));
       barrier(tables_.walk_empty[i & 1]).arrive();
     }
   }
@@ -144,10 +144,10 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
  private:
   /// Up to 32 steps: a lane loads one of them, for a load by load would take longer than the steps.
   FSA_DEVICE void copy_steps(int head, const int* steps, int count) {
-    int word[shared_blocks::kStepWords]{}, fields[T::kParts]{};
+    int word[T::kStepWords]{}, fields[T::kParts]{};
     if (lane_ < count) {
 #pragma unroll
-      for (int w = 0; w < shared_blocks::kStepWords; ++w) word[w] = __ldg(steps + lane_ * shared_blocks::kStepWords + w);
+      for (int w = 0; w < T::kStepWords; ++w) word[w] = __ldg(steps + lane_ * T::kStepWords + w);
       const int* const first = p_.range.v_fields + head * cuda::hopper::laid_out_blocks<T>(p_.range) + word[0] * T::kParts;
 #pragma unroll
       for (int part = 0; part < T::kParts; ++part) fields[part] = __ldg(first + part);

@@ -13,7 +13,9 @@ template <Shape kShape, Config kConfig>
 struct Plan : cuda::hopper::RangePlan<range_shape(kShape), kConfig.range(kShape)> {
   static constexpr bool kMembers = true, kRestoresCounter = true, kHoldsQueries = kConfig.holds_queries(kShape);
   static constexpr int kBlock = kShape.block_size, kParts = block_layout::parts(kBlock);
-  static constexpr int kUnitTokens = shared_blocks::unit_tokens(kShape.group), kTileTokens = shared_blocks::tile_tokens(kShape.group);
+  static constexpr int kUnitTokens = shared_blocks::unit_tokens(kShape.group), kTileTokens = tile(kShape).tokens();
+  static constexpr int kStepWords = tile(kShape).step_words();
+  static_assert(kConfig.units == tile(kShape).units);
   static constexpr int kUnitRows = kUnitTokens * kShape.group, kTileSlots = kTileTokens * kShape.topk;
   static constexpr partial_reduce::Shape kMergeShape = merge_shape(kShape);
   static constexpr Partial kPartial = kConfig.partial;

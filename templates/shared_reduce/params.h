@@ -24,7 +24,7 @@ struct Shape {
 struct Params {
   RangeParams range;              // rows of V as block_layout has them, of K by k_map; no outputs
   partial_reduce::Params merged;  // the partials of the blocks that are not shared, and the outputs
-  const int* shared_steps;        // [Hkv, X, tile_tokens(g) * T] shared_blocks::Step
+  const int* shared_steps;        // [Hkv, X, TileShape::tokens() * T, step words]
   const int* shared_count;        // [Hkv, X]
 };
 

@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <map>
+#include <span>
 
 #include "templates/families.h"
 #include "templates/shared_blocks/config.h"
@@ -12,7 +13,8 @@
 namespace fsa::test {
 namespace {
 
-using shared_blocks::kUnits;
+/// Units of a tile, at most.
+constexpr int kUnits = 3;
 
 /// What shared_blocks wrote, or ought to.
 struct SharedBlocks {
@@ -52,7 +54,8 @@ SlotPlace place_of(const reference::SelectedOperands& x, std::int64_t token, int
 SharedBlocks expected_of(const reference::SelectedInputs& inputs, const shared_blocks::Config& config) {
   const reference::SelectedOperands x = inputs.operands();
   const SelectedProblem& p = inputs.problem;
-  const int unit_tokens = shared_blocks::unit_tokens(p.group), tile_tokens = shared_blocks::tile_tokens(p.group);
+  const auto tile = shared_blocks::TileShape::of(p);
+  const int unit_tokens = shared_blocks::unit_tokens(p.group), tile_tokens = tile.tokens();
   // Without a tile nothing is launched.
   SharedBlocks expected{.rest_indices = inputs.block_indices, .steps = {}, .count = {}, .next_tile = {inputs.problem.total_q > 0 ? 0 : -1}};
   for (int head = 0; head < p.heads_kv; ++head)
@@ -86,7 +89,7 @@ SharedBlocks expected_of(const reference::SelectedInputs& inputs, const shared_b
         if (keys == 0) continue;
         ++count;
         expected.steps.insert(expected.steps.end(), {static_cast<int>(cell), c.row, keys});
-        for (const std::uint64_t members : c.members)
+        for (const std::uint64_t members : std::span(c.members).first(static_cast<std::size_t>(tile.units)))
           expected.steps.insert(expected.steps.end(), {static_cast<int>(members & 0xffffffffu), static_cast<int>(members >> 32)});
       }
       expected.count.push_back(count);
@@ -115,7 +118,7 @@ Result<SharedBlocks> run_kernel(Lab& lab, const ChainStep& step, const reference
   FSA_RETURN_IF_ERROR(chain.run({{"block_indices", x.block_indices}, {"cu_q", x.cu_q}, {"cu_k", x.cu_k}}, outputs));
   for (std::size_t tile = 0; tile < got.count.size(); ++tile) {
     const auto first = steps.begin() + static_cast<std::ptrdiff_t>(tile * (steps.size() / got.count.size()));
-    got.steps.insert(got.steps.end(), first, first + std::ptrdiff_t{got.count[tile]} * shared_blocks::kStepWords);
+    got.steps.insert(got.steps.end(), first, first + std::ptrdiff_t{got.count[tile]} * shared_blocks::TileShape::of(inputs.problem).step_words());
   }
   return got;
 }
