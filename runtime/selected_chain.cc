@@ -17,7 +17,6 @@ const std::vector<ChainVariant>& selected_variants(Backend backend) {
       {"query_major", {"selected_query_major"}, "selected_query_major"},
       {"hybrid",
        {"shared_blocks",
-        "block_layout",
         {"block_index", "block_index", {{"block_indices", "rest_indices"}}},
         "selected_block_major",
         "shared_reduce"},
@@ -37,10 +36,9 @@ std::string_view default_selected_variant(const Json& problem, Backend backend, 
   const int group = problem.at("group").get<int>();
   if (backend == Backend::kCpu) return group <= 2 ? "block_major" : "query_major";
   // The blocks that every query selects, its own and its neighbours', are cheaper attended at once than one by one, where rows are
-  // many and long enough for the kernels this takes more.
+  // many enough for the kernel that finds them.
   const std::int64_t rows = problem.at("total_q").get<std::int64_t>() * problem.at("heads_kv").get<std::int64_t>() * group;
-  const bool pays = group >= 3 && problem.at("head_dim_v").get<int>() > 64 && rows >= kRowsOfHybrid;
-  if (pays && supports("hybrid")) return "hybrid";
+  if (group >= 3 && rows >= kRowsOfHybrid && supports("hybrid")) return "hybrid";
   return group <= 16 ? "block_major" : "query_major";
 }
 

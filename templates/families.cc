@@ -4,7 +4,6 @@
 
 #include "codegen/make_family.h"
 #include "templates/block_index/family.h"
-#include "templates/block_layout/family.h"
 #include "templates/compress_kv/family.h"
 #include "templates/compressed_attention/family.h"
 #include "templates/compressed_sequences/family.h"
@@ -23,10 +22,10 @@ namespace fsa {
 std::span<const Family> all_families() {
   static const std::array families{
       make_family<BlockIndexFamily>(),         make_family<SelectedBlockMajorFamily>(),  make_family<PartialReduceFamily>(),
-      make_family<SelectedQueryMajorFamily>(), make_family<BlockLayoutFamily>(),         make_family<SharedBlocksFamily>(),
-      make_family<SharedReduceFamily>(),       make_family<CompressedSequencesFamily>(), make_family<CompressKvFamily>(),
-      make_family<GatedCombineFamily>(),       make_family<SelectBlocksFamily>(),        make_family<CompressedAttentionFamily>(),
-      make_family<SlidingWindowFamily>(),      make_family<MultiplyAddPeakFamily>(),
+      make_family<SelectedQueryMajorFamily>(), make_family<SharedBlocksFamily>(),        make_family<SharedReduceFamily>(),
+      make_family<CompressedSequencesFamily>(), make_family<CompressKvFamily>(),         make_family<GatedCombineFamily>(),
+      make_family<SelectBlocksFamily>(),       make_family<CompressedAttentionFamily>(), make_family<SlidingWindowFamily>(),
+      make_family<MultiplyAddPeakFamily>(),
   };
   return families;
 }

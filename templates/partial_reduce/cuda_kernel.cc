@@ -22,7 +22,7 @@ Config Cuda::default_config(const Problem& p, const Target&) {
   c.partial = static_cast<Partial>(p.partial);
   if (c.partial == Partial::kF32) c.loads = 4;
   // A load is a lane's share of a row, three pieces: fewer warps with more in flight each.
-  if (c.partial == Partial::kI12) c.passes = 1, c.loads = 4, c.blocks = 5;
+  if (c.partial == Partial::kI12) c.passes = 1, c.loads = p.head_dim_v > 64 ? 4 : 2, c.blocks = 5;
   return c;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Owns the host description of the CUDA kernel of shared_blocks, and the tensors that it shares with shared_reduce.
+// Owns the host description of the CUDA kernel of shared_blocks, and the tensors that it leaves to shared_reduce.
 #include <array>
 #include <span>
 #include <string>
@@ -14,13 +14,16 @@
 
 namespace fsa::shared_blocks {
 
-/// What is unsupported beside what no kernel of selected attention supports: groups of more rows than a unit has.
+/// What is unsupported beside what no kernel of selected attention supports: targets without wgmma, groups of more rows than a unit has,
+/// more rows of blocks than an int counts.
 Result<void> check(const SelectedProblem& problem, const Target& target);
 /// Tiles of queries per kv head.
 std::int64_t tiles(const SelectedProblem& problem);
 TensorSpec steps_tensor(const SelectedProblem& problem, Access access);
 TensorSpec count_tensor(const SelectedProblem& problem, Access access);
 TensorSpec next_tile_tensor(Access access);
+/// "block_v_tiles" and "block_v_fields": v_tiles and v_fields of RangeParams, by rows of cells.
+std::vector<TensorSpec> layout_tensors(const SelectedProblem& problem, Access access);
 
 struct Cuda {
   using Config = shared_blocks::Config;

@@ -1,8 +1,9 @@
 #pragma once
-// Owns the CUDA kernel that finds the blocks which many queries of a tile share.
+// Owns the CUDA kernel that finds the blocks which many queries of a tile share, and lays V out for their attention.
 #include "cuda/cell_finder.cuh"
 #include "shared_blocks/config.h"
 #include "shared_blocks/params.h"
+#include "shared_blocks/value_layout.cuh"
 
 namespace fsa::shared_blocks {
 
@@ -20,23 +21,19 @@ class BlockTable {
     for (int i = thread; i < kPlaces; i += threads) cells_[i] = kFree;
     for (int i = thread; i < kWords * kPlaces; i += threads) members_[i] = 0;
   }
-  /// Query `token` of the tile chose `cell`.
-  FSA_DEVICE void add(int cell, int token) const {
+  /// Query `token` of the tile chose `cell`; gives its place.
+  FSA_DEVICE int add(int cell, int token) const {
     int place = first_place(cell);
-    for (int found = kFree; found != cell; place = next_place(place)) {
-      found = atomicCAS(cells_ + place, kFree, cell);
-      if (found == kFree || found == cell) {
-        atomicOr(members_ + word_of(token) * kPlaces + place, 1u << bit_of(token));
-        return;
-      }
+    while (true) {
+      const int found = atomicCAS(cells_ + place, kFree, cell);
+      if (found == kFree || found == cell) break;
+      place = next_place(place);
     }
+    atomicOr(members_ + word_of(token) * kPlaces + place, 1u << bit_of(token));
+    return place;
   }
-  /// Whether the members that are left of `cell`, which was added, hold `token`.
-  FSA_DEVICE bool has(int cell, int token) const {
-    int place = first_place(cell);
-    while (cells_[place] != cell) place = next_place(place);
-    return members(place, word_of(token)) >> bit_of(token) & 1;
-  }
+  /// Whether the members that are left at a place hold `token`.
+  FSA_DEVICE bool has(int place, int token) const { return members(place, word_of(token)) >> bit_of(token) & 1; }
   FSA_DEVICE int cell(int place) const { return cells_[place]; }
   FSA_DEVICE unsigned members(int place, int word) const { return members_[word * kPlaces + place]; }
   /// Leaves the members of a block that is shared by kConfig.min_queries at least, those of each unit where they are enough; whether
@@ -93,12 +90,11 @@ FSA_DEVICE SeenKeys seen_keys(const Params& p, int cell, int token) {
   return {sequence.k_begin + block * kBlockSize, min(max(sequence.position(token) + 1 - block * kBlockSize, 0), kBlockSize)};
 }
 
-/// Calls visit(slot, token, block, cell) for this thread's slots of a tile of `tokens` queries, tokens ascending; all counted from the
-/// tile's first. Several loads are in flight.
+/// Calls visit(slot, token, block) for this thread's slots of a tile of `tokens` queries, tokens ascending; all counted from the tile's
+/// first. Several loads are in flight.
 template <Shape kShape, Config kConfig, class Visit>
-FSA_DEVICE void for_each_slot(const Params& p, const int* blocks, int first_token, int tokens, Visit visit) {
+FSA_DEVICE void for_each_slot(const int* blocks, int tokens, Visit visit) {
   constexpr int kStride = kConfig.threads(), kAhead = 4;
-  cuda::CellFinder<kShape.block_size, Params> finder(p, first_token);
 #pragma unroll 1
   for (int first = threadIdx.x; first < tokens * kShape.topk; first += kAhead * kStride) {
     int block[kAhead];
@@ -110,23 +106,24 @@ FSA_DEVICE void for_each_slot(const Params& p, const int* blocks, int first_toke
 #pragma unroll
     for (int u = 0; u < kAhead; ++u) {
       const int slot = first + u * kStride, token = slot / kShape.topk;
-      if (token >= tokens) continue;
-      finder.move_to(first_token + token);
-      visit(slot, token, block[u], finder.cell(block[u]));
+      if (token < tokens) visit(slot, token, block[u]);
     }
   }
 }
 
-/// Grid: Hkv * X.
+/// Finds the steps of tile `number` of all heads' tiles.
 template <Shape kShape, Config kConfig>
-FSA_DEVICE void run(const Params& p) {
+FSA_DEVICE void find_steps(const Params& p, int number) {
   constexpr int kThreads = kConfig.threads(), kSlots = Config::slots(kShape);
   constexpr int kTokens = TileShape::of(kShape).tokens(), kStepWords = TileShape::of(kShape).step_words();
-  extern __shared__ int smem[];  // the table, then the places of blocks that are kept
+  constexpr unsigned short kNowhere = Config::kMostPlaces;
+  extern __shared__ int smem[];
   const BlockTable<kShape> table(smem);
-  int* const kept = table.end();
+  static_assert(table.kPlaces <= Config::kMostPlaces, "16 bits number places");
+  unsigned short* const place_of_slot = reinterpret_cast<unsigned short*>(table.end());
+  unsigned short* const kept = place_of_slot + kSlots;
   __shared__ int count;
-  const int head = blockIdx.x / p.tiles, tile = blockIdx.x % p.tiles, first_token = tile * kTokens;
+  const int head = number / p.tiles, tile = number % p.tiles, first_token = tile * kTokens;
   const int tokens = min(kTokens, p.total_q - first_token);
   const long long first_slot = (static_cast<long long>(head) * p.total_q + first_token) * kShape.topk;
   const int* const blocks = p.block_indices + first_slot;
@@ -134,18 +131,23 @@ FSA_DEVICE void run(const Params& p) {
   table.clear(threadIdx.x, kThreads);
   __syncthreads();
 
-  for_each_slot<kShape, kConfig>(p, blocks, first_token, tokens, [&](int, int token, int, int cell) {
-    if (cell >= 0) table.add(cell, token);
+  cuda::CellFinder<kShape.block_size, Params> finder(p, first_token);
+  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, int block) {
+    finder.move_to(first_token + token);
+    const int cell = finder.cell(block);
+    place_of_slot[slot] = cell >= 0 ? static_cast<unsigned short>(table.add(cell, token)) : kNowhere;
   });
   __syncthreads();
   for (int place = threadIdx.x; place < table.kPlaces; place += kThreads)
-    if (table.cell(place) >= 0 && table.template keep<kConfig>(place)) kept[atomicAdd(&count, 1)] = place;
+    if (table.cell(place) >= 0 && table.template keep<kConfig>(place)) kept[atomicAdd(&count, 1)] = static_cast<unsigned short>(place);
   __syncthreads();
 
-  for_each_slot<kShape, kConfig>(p, blocks, first_token, tokens, [&](int slot, int token, int block, int cell) {
-    p.rest_indices[first_slot + slot] = cell >= 0 && table.has(cell, token) ? -1 : block;
+  // Each thread finds the places that it wrote itself.
+  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, int block) {
+    const int place = place_of_slot[slot];
+    p.rest_indices[first_slot + slot] = place != kNowhere && table.has(place, token) ? -1 : block;
   });
-  int* const steps = p.shared_steps + static_cast<long long>(blockIdx.x) * kSlots * kStepWords;
+  int* const steps = p.shared_steps + static_cast<long long>(number) * kSlots * kStepWords;
   for (int i = threadIdx.x; i < count; i += kThreads) {
     const int place = kept[i], cell = table.cell(place);
     int rank = 0;
@@ -158,8 +160,18 @@ FSA_DEVICE void run(const Params& p) {
 #pragma unroll
     for (int word = 0; word < table.kWords; ++word) step[3 + word] = static_cast<int>(table.members(place, word));
   }
-  if (threadIdx.x == 0) p.shared_count[blockIdx.x] = count;
-  if (threadIdx.x == 0 && blockIdx.x == 0) *p.shared_next_tile = 0;
+  if (threadIdx.x == 0) p.shared_count[number] = count;
+  if (threadIdx.x == 0 && number == 0) *p.shared_next_tile = 0;
+}
+
+/// Grid: Hkv * X + parts. Finding steps leaves memory idle, and laying out is all memory: thread blocks of either kind stand in turns.
+template <Shape kShape, Config kConfig>
+FSA_DEVICE void run(const Params& p) {
+  const int block = static_cast<int>(blockIdx.x), period = static_cast<int>(gridDim.x) / max(p.parts, 1), turn = block / period;
+  if (block % period == 0 && turn < p.parts)
+    lay_out_part<kShape, kConfig.threads()>(p, turn);
+  else
+    find_steps<kShape, kConfig>(p, block - min(ceil_div(block, period), p.parts));
 }
 
 }  // namespace fsa::shared_blocks

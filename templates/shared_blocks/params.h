@@ -1,5 +1,6 @@
 #pragma once
 // Owns the parameters of the shared_blocks kernel. Clean for host and NVRTC.
+#include "range_params.h"
 #include "selected_shape.h"
 
 namespace fsa::shared_blocks {
@@ -18,6 +19,9 @@ struct Params {
   int total_q, num_seqs, heads_kv;
   int cells;  // C
   int tiles;  // X
+  // V, and how it is laid out: v, v_stride, total_k, total_rows = C * block_size; v_tiles and v_fields are written. Nothing else is used.
+  RangeParams values;
+  int parts;  // of all heads, that are laid out
 };
 
 }  // namespace fsa::shared_blocks

@@ -1,7 +1,7 @@
 #pragma once
 // Owns the CUDA Config of shared_reduce. Clean for host and NVRTC.
-#include "block_layout/config.h"
 #include "shared_blocks/steps.h"
+#include "shared_blocks/value_layout.h"
 #include "shared_reduce/params.h"
 
 namespace fsa::shared_reduce {
@@ -37,7 +37,7 @@ struct Config {
     return {.mma = cuda::Mma::kWarpgroup,
             .warps = 4 * units,
             .row_tiles = 1,
-            .keys = block_layout::part_keys(s.block_size),
+            .keys = shared_blocks::ValueLayout::part_keys(s.block_size),
             .stages = stages,
             .blocks = 1};
   }

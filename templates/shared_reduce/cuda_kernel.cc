@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "templates/block_index/index_sizes.h"
-#include "templates/block_layout/cuda_kernel.h"
 #include "templates/cuda/host_kernel.h"
 #include "templates/shared_blocks/cuda_kernel.h"
 
@@ -63,7 +62,6 @@ Shape shape(const Problem& p) {
 Result<void> check(const Problem& p, const Target& target) {
   FSA_RETURN_IF_ERROR(partial_reduce::check(p, target));
   FSA_RETURN_IF_ERROR(shared_blocks::check(p, target));
-  FSA_RETURN_IF_ERROR(block_layout::check(p, target));
   if (p.total_q > (std::numeric_limits<std::int32_t>::max() - 4096) / p.group)
     return unsupported(fmt::format("total_q {} x group {}", p.total_q, p.group), "fewer than 2^31 query rows of a kv head");
   const Shape s = shape(p);
@@ -129,7 +127,7 @@ std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config& c) {
                                cuda::partial_lse_tensor(p, partial, Access::kRead),
                                cuda::entry_scale_tensor(p, partial, Access::kRead),
                                block_index::entry_position_tensor(p, Access::kRead)};
-  for (TensorSpec& spec : block_layout::layout_tensors(p, Access::kRead)) list.push_back(std::move(spec));
+  for (TensorSpec& spec : shared_blocks::layout_tensors(p, Access::kRead)) list.push_back(std::move(spec));
   for (TensorSpec& spec : partial_reduce::output_tensors(p)) list.push_back(std::move(spec));
   return list;
 }

@@ -12,7 +12,7 @@ using cuda::hopper::barrier;
 template <Shape kShape, Config kConfig>
 struct Plan : cuda::hopper::RangePlan<range_shape(kShape), kConfig.range(kShape)> {
   static constexpr bool kMembers = true, kRestoresCounter = true, kHoldsQueries = kConfig.holds_queries(kShape);
-  static constexpr int kBlock = kShape.block_size, kParts = block_layout::parts(kBlock);
+  static constexpr int kBlock = kShape.block_size, kParts = shared_blocks::ValueLayout::parts(kBlock);
   static constexpr int kUnitTokens = shared_blocks::unit_tokens(kShape.group), kTileTokens = tile(kShape).tokens();
   static constexpr int kStepWords = tile(kShape).step_words();
   static_assert(kConfig.units == tile(kShape).units);

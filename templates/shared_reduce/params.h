@@ -22,7 +22,7 @@ struct Shape {
 
 // Names as in shared_blocks/params.h.
 struct Params {
-  RangeParams range;              // rows of V as block_layout has them, of K by k_map; no outputs
+  RangeParams range;              // rows of V as shared_blocks has laid them out, of K by k_map; no outputs
   partial_reduce::Params merged;  // the partials of the blocks that are not shared, and the outputs
   const int* shared_steps;        // [Hkv, X, TileShape::tokens() * T, step words]
   const int* shared_count;        // [Hkv, X]

@@ -109,13 +109,13 @@ Result<SharedBlocks> run_kernel(Lab& lab, const ChainStep& step, const reference
       {"rest_indices", &got.rest_indices}, {"shared_steps", &steps}, {"shared_count", &got.count}, {"shared_next_tile", &got.next_tile}};
   std::vector<Binding> outputs;
   for (const TensorSpec& spec : step.tensors())
-    if (spec.access != Access::kRead) {
+    if (destinations.contains(spec.name)) {
       std::vector<int>& values = *destinations.at(spec.name);
       values.resize(static_cast<std::size_t>(packed_view(spec).num_elements()));
       outputs.push_back({spec.name, TensorView::contiguous(values.data(), DType::kI32, spec.shape)});
     }
   const reference::SelectedOperands x = inputs.operands();
-  FSA_RETURN_IF_ERROR(chain.run({{"block_indices", x.block_indices}, {"cu_q", x.cu_q}, {"cu_k", x.cu_k}}, outputs));
+  FSA_RETURN_IF_ERROR(chain.run({{"block_indices", x.block_indices}, {"cu_q", x.cu_q}, {"cu_k", x.cu_k}, {"v", x.v}}, outputs));
   for (std::size_t tile = 0; tile < got.count.size(); ++tile) {
     const auto first = steps.begin() + static_cast<std::ptrdiff_t>(tile * (steps.size() / got.count.size()));
     got.steps.insert(got.steps.end(), first, first + std::ptrdiff_t{got.count[tile]} * shared_blocks::TileShape::of(inputs.problem).step_words());

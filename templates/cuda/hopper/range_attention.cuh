@@ -57,7 +57,7 @@ class RangeConsumer {
   FSA_DEVICE void attend(int left) {
     state_.clear();
     forget_units();
-    if (left > 0) peek(k_);
+    if (kReadsAhead && left > 0) read_step(k_);
 #pragma unroll 1
     while (true) {
       for (; left > 0 && !meets_next(); --left) skip(left > 1);
@@ -79,12 +79,12 @@ class RangeConsumer {
 
   /// Steps that follow one another, of which the warpgroup's rows see something each.
   FSA_DEVICE void attend_run(int& left) {
+    begin_step();
     take_turn();
     wgmma_fence();
     start_scores();
     pass_turn();
-    begin_step();
-    peek_next(left > 1);
+    read_ahead(left > 1);
     wgmma_wait<0>();
     pin(s_[0]);
     finish_scores();
@@ -93,13 +93,13 @@ class RangeConsumer {
     settle_units();
 #pragma unroll 1
     for (--left; left > 0 && meets_next(); --left) {
+      begin_step();
       take_turn();
       wgmma_fence();
       start_scores();
       start_outputs();
       pass_turn();
-      begin_step();
-      peek_next(left > 1);
+      read_ahead(left > 1);
       wgmma_wait<1>();
       pin(s_[0]);
       finish_scores();
@@ -141,33 +141,27 @@ class RangeConsumer {
     }
   }
 
-  FSA_DEVICE void await_keys(const RingPlace<T::kStages>& at) const { barrier(tables_.k_full[at.stage]).wait(at.parity); }
-
-  /// Reads what a stage holds, and who is to see it.
-  FSA_DEVICE void read_step(int stage) {
+  /// Waits for K of the step at a place of the ring, and reads what the step is and who is to see it.
+  FSA_DEVICE void read_step(const RingPlace<T::kStages>& at) {
+    barrier(tables_.k_full[at.stage]).wait(at.parity);
     // By the lane that gives the stage back.
     unsigned step[2]{}, members[2]{};
     if (lane_ == 0) {
-      load_smem_words<2>(step, smem_address(tables_.steps + stage));
-      if constexpr (T::kMembers) load_smem_words<2>(members, smem_address(tables_.members[stage] + group_));
+      load_smem_words<2>(step, smem_address(tables_.steps + at.stage));
+      if constexpr (T::kMembers) load_smem_words<2>(members, smem_address(tables_.members[at.stage] + group_));
     }
     next_ = {static_cast<int>(__shfl_sync(~0u, step[0], 0)), __shfl_sync(~0u, step[1], 0)};
     if constexpr (T::kMembers) next_members_ = make_uint2(__shfl_sync(~0u, members[0], 0), __shfl_sync(~0u, members[1], 0));
   }
 
-  /// Waits for K of a step, and reads what it is.
-  FSA_DEVICE void peek(const RingPlace<T::kStages>& at) {
-    await_keys(at);
-    read_step(at.stage);
-  }
-
-  /// Whether one of the warpgroup's rows sees a key of the step that was read last.
-  FSA_DEVICE bool meets_next() const {
+  /// Whether one of the warpgroup's rows sees a key of the next step.
+  FSA_DEVICE bool meets_next() {
+    if constexpr (!kReadsAhead) read_step(k_);
     if constexpr (T::kMembers) return __any_sync(~0u, (next_members_.x | next_members_.y) != 0);
     return __any_sync(~0u, bounds_.meets(next_.first + next_.begin(), next_.first + next_.end()));
   }
 
-  /// Turns to the step that was read last, whose products are under way: what follows need not wait for them.
+  /// Turns to the step that was read last.
   FSA_DEVICE void begin_step() {
     step_ = next_;
     if constexpr (T::kMembers)
@@ -180,12 +174,13 @@ class RangeConsumer {
     k_.advance();
   }
 
-  /// Peeks at the step after the one that began, if there is one. Without a branch: products are under way.
-  FSA_DEVICE void peek_next(bool exists) {
+  /// Reads the step after the one that began, if there is one. Without a branch: products are under way.
+  FSA_DEVICE void read_ahead(bool exists) {
+    if constexpr (!kReadsAhead) return;
     RingPlace<T::kStages> at = k_;
     // The stage whose products are under way holds what it held.
     if (!exists) at = {scored_, k_.stage == 0 ? k_.parity ^ 1 : k_.parity};
-    peek(at);
+    read_step(at);
   }
 
   FSA_DEVICE void skip(bool more) {
@@ -196,11 +191,11 @@ class RangeConsumer {
     barrier(tables_.v_full[v_.stage]).wait(v_.parity);
     release(tables_.v_empty[v_.stage]);
     v_.advance();
-    if (more) peek(k_);
+    if (kReadsAhead && more) read_step(k_);
   }
 
   FSA_DEVICE void start_scores() {
-    const unsigned long long k = T::KTile::depth_major(memory_.k(k_.stage));
+    const unsigned long long k = T::KTile::depth_major(memory_.k(scored_));
     const unsigned long long q = T::QTile::depth_major(memory_.tiles) + group_ * T::QTile::rows_on(8);
 #pragma unroll
     for (int d = 0; d < T::kDepth / 16; ++d) {
@@ -316,6 +311,10 @@ class RangeConsumer {
     __syncwarp();
     if (lane_ == 0) barrier(word).arrive();
   }
+
+  /// A step is read behind the products of the one before it. Not where warpgroups leave steps out and merge: one that reads ahead waits for
+  /// the other to give back a stage more.
+  static constexpr bool kReadsAhead = !T::kMembers;
 
   const RangeParams& p_;
   RangeMemory<T> memory_;

@@ -48,14 +48,13 @@ class RangeStream : public RangeConsumer<T> {
       // Of the step before this one, whose P V is started here: whether it was its tile's first, and whether there was one.
       const bool begins = left == steps ? ended_steps_ == 1 : left == steps - 1;
       const bool first = left == steps, exists = !first || ended_steps_ > 0;
-      this->await_keys(k_);
+      this->read_step(k_);
+      this->begin_step();
       take_turn();
       wgmma_fence();
       start_scores();
       start_outputs(!begins);
       pass_turn();
-      this->read_step(k_.stage);
-      this->begin_step();
       const int added = v_.stage;
       if (exists) v_.advance();
       wgmma_wait<1>();

@@ -7,7 +7,7 @@
 namespace fsa::test {
 
 bool runs_on(std::string_view family, const Target& target) {
-  return (family != "shared_reduce" && family != "block_layout") || target.arch == "sm_90a";
+  return (family != "shared_reduce" && family != "shared_blocks") || target.arch == "sm_90a";
 }
 
 FamilyProblems family_problems(std::string_view family, Backend backend) {
@@ -16,7 +16,6 @@ FamilyProblems family_problems(std::string_view family, Backend backend) {
       {"selected_block_major", selected_problems},
       {"partial_reduce", partial_reduce_problems},
       {"selected_query_major", selected_problems},
-      {"block_layout", block_layout_problems},
       {"shared_blocks", selected_problems},
       {"shared_reduce", shared_reduce_problems},
       {"compressed_sequences", compressed_sequences_problems},

@@ -23,7 +23,6 @@ FamilyProblems family_problems(std::string_view family, Backend backend);
 /// One list per family or group of families.
 FamilyProblems selected_problems(Backend backend);
 FamilyProblems partial_reduce_problems(Backend backend);
-FamilyProblems block_layout_problems(Backend backend);
 FamilyProblems shared_reduce_problems(Backend backend);
 FamilyProblems compressed_sequences_problems(Backend backend);
 FamilyProblems compress_kv_problems(Backend backend);

@@ -108,12 +108,6 @@ FamilyProblems partial_reduce_problems(Backend backend) {
   return problems;
 }
 
-FamilyProblems block_layout_problems(Backend backend) {
-  // Models' shapes, blocks in halves, f16, odd dims, the longest rows.
-  const FamilyProblems all = selected_problems(backend);
-  return {.compiled = {all.compiled[0], all.compiled[3], all.compiled[4], all.compiled[8], all.compiled[11]}, .planned = all.planned};
-}
-
 FamilyProblems shared_reduce_problems(Backend backend) {
   // One warpgroup kernel for all: models' shapes, the most registers, odd groups and dims, the smallest blocks.
   const std::vector<Json> all = selected_problems(backend).compiled;
