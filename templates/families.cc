@@ -13,18 +13,18 @@
 #include "templates/select_blocks/family.h"
 #include "templates/selected_block_major/family.h"
 #include "templates/selected_query_major/family.h"
-#include "templates/shared_reduce/family.h"
 #include "templates/shared_blocks/family.h"
+#include "templates/shared_reduce/family.h"
 #include "templates/sliding_window/family.h"
 
 namespace fsa {
 
 std::span<const Family> all_families() {
   static const std::array families{
-      make_family<BlockIndexFamily>(),         make_family<SelectedBlockMajorFamily>(),  make_family<PartialReduceFamily>(),
-      make_family<SelectedQueryMajorFamily>(), make_family<SharedBlocksFamily>(),        make_family<SharedReduceFamily>(),
-      make_family<CompressedSequencesFamily>(), make_family<CompressKvFamily>(),         make_family<GatedCombineFamily>(),
-      make_family<SelectBlocksFamily>(),       make_family<CompressedAttentionFamily>(), make_family<SlidingWindowFamily>(),
+      make_family<BlockIndexFamily>(),          make_family<SelectedBlockMajorFamily>(),  make_family<PartialReduceFamily>(),
+      make_family<SelectedQueryMajorFamily>(),  make_family<SharedBlocksFamily>(),        make_family<SharedReduceFamily>(),
+      make_family<CompressedSequencesFamily>(), make_family<CompressKvFamily>(),          make_family<GatedCombineFamily>(),
+      make_family<SelectBlocksFamily>(),        make_family<CompressedAttentionFamily>(), make_family<SlidingWindowFamily>(),
       make_family<MultiplyAddPeakFamily>(),
   };
   return families;

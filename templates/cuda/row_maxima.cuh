@@ -42,7 +42,8 @@ FSA_DEVICE void find_row_maxima(const float (&s)[kTiles][4], float (&top)[2]) {
 #else
 #pragma unroll
   for (int half = 0; half < 2; ++half)
-    top[half] = best_of_row<kAcrossQuad, kTiles>([&](int n, int e) { return s[n][2 * half + e]; }, [](float a, float b) { return fmaxf(a, b); });
+    top[half] =
+        best_of_row<kAcrossQuad, kTiles>([&](int n, int e) { return s[n][2 * half + e]; }, [](float a, float b) { return fmaxf(a, b); });
 #endif
 }
 

@@ -20,9 +20,9 @@ struct Config {
   /// Places of the hash table of a tile's blocks: more than it can have.
   FSA_HOST_DEVICE static constexpr int places(const SelectedShape& s) { return slots(s) * 5 / 4 + 1; }
   static constexpr int kMostPlaces = 65535;  // 16 bits number them
-  /// A cell and the members of each place; then places, of 16 bits: of each slot, and those that are kept.
+  /// A cell and the members of each place; the places that are kept, with their steps' turns; the place of each slot, 16 bits.
   FSA_HOST_DEVICE static constexpr int smem_bytes(const SelectedShape& s) {
-    return places(s) * (TileShape::of(s).step_words() - 2) * 4 + 2 * slots(s) * 2;
+    return places(s) * (TileShape::of(s).step_words() - 2) * 4 + slots(s) * (4 + 2);
   }
 };
 

@@ -61,7 +61,8 @@ Config Cuda::default_config(const Problem& p, const Target&) {
 std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& target) {
   std::vector<std::int64_t> queries;
   for (const int rows : {1, 24, 48, 96}) queries.push_back(std::clamp(ceil_div(rows, p.group), 1, TileShape::of(p).tokens()));
-  return {{config_fields()[0], cuda::values_with({4, 8}, default_config(p, target).warps)}, {config_fields()[1], cuda::values_with(queries, default_config(p, target).min_queries)}};
+  return {{config_fields()[0], cuda::values_with({4, 8}, default_config(p, target).warps)},
+          {config_fields()[1], cuda::values_with(queries, default_config(p, target).min_queries)}};
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
@@ -81,9 +82,14 @@ Resources Cuda::resources(const Problem& p, const Config& c) {
 std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config&) {
   TensorSpec rest = cuda::block_indices_tensor(p);
   rest.name = "rest_indices", rest.access = Access::kWrite;
-  std::vector<TensorSpec> list{cuda::block_indices_tensor(p),   cuda::sequences_tensor(p, "cu_q"), cuda::sequences_tensor(p, "cu_k"),
-                               cuda::value_tensor(p),           std::move(rest),                   steps_tensor(p, Access::kWrite),
-                               count_tensor(p, Access::kWrite), next_tile_tensor(Access::kWrite)};
+  std::vector<TensorSpec> list{cuda::block_indices_tensor(p),
+                               cuda::sequences_tensor(p, "cu_q"),
+                               cuda::sequences_tensor(p, "cu_k"),
+                               cuda::value_tensor(p),
+                               std::move(rest),
+                               steps_tensor(p, Access::kWrite),
+                               count_tensor(p, Access::kWrite),
+                               next_tile_tensor(Access::kWrite)};
   for (TensorSpec& spec : layout_tensors(p, Access::kWrite)) list.push_back(std::move(spec));
   return list;
 }

@@ -53,6 +53,14 @@ class BlockTable {
         members_[2 * unit * kPlaces + place] = members_[(2 * unit + 1) * kPlaces + place] = 0;
     return all >= kConfig.min_queries;
   }
+  /// The units that have members at a place, a bit each.
+  FSA_DEVICE unsigned units(int place) const {
+    unsigned mask = 0;
+#pragma unroll
+    for (int unit = 0; unit < kUnits; ++unit)
+      if ((members(place, 2 * unit) | members(place, 2 * unit + 1)) != 0) mask |= 1u << unit;
+    return mask;
+  }
   /// The last query of the tile among the members of a place that has some.
   FSA_DEVICE int last_member(int place) const {
     int last = 0;
@@ -120,8 +128,8 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   extern __shared__ int smem[];
   const BlockTable<kShape> table(smem);
   static_assert(table.kPlaces <= Config::kMostPlaces, "16 bits number places");
-  unsigned short* const place_of_slot = reinterpret_cast<unsigned short*>(table.end());
-  unsigned short* const kept = place_of_slot + kSlots;
+  int* const kept = table.end();  // places, with their turns above the 16th bit
+  unsigned short* const place_of_slot = reinterpret_cast<unsigned short*>(kept + kSlots);
   __shared__ int count;
   const int head = number / p.tiles, tile = number % p.tiles, first_token = tile * kTokens;
   const int tokens = min(kTokens, p.total_q - first_token);
@@ -139,7 +147,8 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   });
   __syncthreads();
   for (int place = threadIdx.x; place < table.kPlaces; place += kThreads)
-    if (table.cell(place) >= 0 && table.template keep<kConfig>(place)) kept[atomicAdd(&count, 1)] = static_cast<unsigned short>(place);
+    if (table.cell(place) >= 0 && table.template keep<kConfig>(place))
+      kept[atomicAdd(&count, 1)] = place | TileShape::turn(table.units(place)) << 16;
   __syncthreads();
 
   // Each thread finds the places that it wrote itself.
@@ -149,9 +158,12 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   });
   int* const steps = p.shared_steps + static_cast<long long>(number) * kSlots * kStepWords;
   for (int i = threadIdx.x; i < count; i += kThreads) {
-    const int place = kept[i], cell = table.cell(place);
+    const int place = kept[i] & 0xffff, turn = kept[i] >> 16, cell = table.cell(place);
     int rank = 0;
-    for (int other = 0; other < count; ++other) rank += table.cell(kept[other]) < cell;
+    for (int o = 0; o < count; ++o) {
+      const int other = kept[o];
+      rank += other >> 16 == turn ? table.cell(other & 0xffff) < cell : other >> 16 < turn;
+    }
     int* const step = steps + rank * kStepWords;
     const SeenKeys seen = seen_keys<kShape.block_size>(p, cell, first_token + table.last_member(place));
     step[0] = cell;

@@ -13,7 +13,7 @@ struct Params {
   const int* cu_q;           // [B+1]
   const int* cu_k;           // [B+1]
   int* rest_indices;         // [Hkv, Tq, T]: block_indices without the slots that steps stand for, which are -1
-  int* shared_steps;         // [Hkv, X, TileShape::tokens() * T, step words] steps of each tile, ascending in cell
+  int* shared_steps;         // [Hkv, X, TileShape::tokens() * T, step words] steps of each tile, in turns, then ascending in cell
   int* shared_count;         // [Hkv, X] steps in use
   int* shared_next_tile;     // [1] 0, for RangeParams::next_tile of shared_reduce
   int total_q, num_seqs, heads_kv;

@@ -22,6 +22,12 @@ struct TileShape {
   /// Words of a step: the cell of a block that units attend densely, as in block_index; the row of k that it begins at; its keys that the
   /// tile's members see, the first ones; then of each unit its queries that chose it, a bit each in two words, none where they are too few.
   FSA_HOST_DEVICE constexpr int step_words() const { return 3 + 2 * units; }
+  /// Where steps of the units in `mask`, a bit each, stand among a tile's: those of a unit one after the other, as far as may be, for a
+  /// unit that leaves out a step between two pays for it. Two units: the first alone, both, the second alone.
+  FSA_HOST_DEVICE static constexpr int turn(unsigned mask) {
+    constexpr int kTurns[8] = {0, 0, 6, 1, 5, 3, 4, 2};
+    return kTurns[mask];
+  }
 };
 
 }  // namespace fsa::shared_blocks

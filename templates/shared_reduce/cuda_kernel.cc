@@ -73,10 +73,8 @@ Result<void> check(const Problem& p, const Target& target) {
 }
 
 const FieldTable<Config>& Cuda::config_fields() {
-  static const FieldTable<Config> fields{{"units", &Config::units},
-                                         {"stages", &Config::stages},
-                                         {"ring", &Config::ring},
-                                         {"partial", &Config::partial, partial_names()}};
+  static const FieldTable<Config> fields{
+      {"units", &Config::units}, {"stages", &Config::stages}, {"ring", &Config::ring}, {"partial", &Config::partial, partial_names()}};
   return fields;
 }
 

@@ -132,11 +132,9 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
       const int number = __shfl_sync(~0u, tile.number, 0), head = tile.head;
       if (number < 0) return;
       const int count = __shfl_sync(~0u, tile.all.steps, 0) / T::kParts;
-      const int* const steps =
-          p_.shared_steps + static_cast<long long>(place_of_tile(list, tile)) * (T::kTileSlots * T::kStepWords);
+      const int* const steps = p_.shared_steps + static_cast<long long>(place_of_tile(list, tile)) * (T::kTileSlots * T::kStepWords);
 #pragma unroll 1
-      for (int first = 0; first < count; first += 32)
-        copy_steps(head, steps + first * T::kStepWords, min(32, count - first));
+      for (int first = 0; first < count; first += 32) copy_steps(head, steps + first * T::kStepWords, min(32, count - first));
       barrier(tables_.walk_empty[i & 1]).arrive();
     }
   }

@@ -75,24 +75,26 @@ SharedBlocks expected_of(const reference::SelectedInputs& inputs, const shared_b
         chosen[place.cell].members[unit] |= bit;
         chosen[place.cell].last_keys[unit] = place.keys;
       });
-      int count = 0;
+      std::map<std::pair<int, std::int64_t>, std::vector<int>> steps;  // by turn and cell
       for (auto& [cell, c] : chosen) {
         int all = 0, keys = 0;
+        unsigned units = 0;
         for (std::uint64_t& members : c.members) {
           if (std::popcount(members) < config.min_unit_queries()) members = 0;
           all += std::popcount(members);
         }
         for (int unit = 0; unit < kUnits; ++unit) {
           if (all < config.min_queries) c.members[unit] = 0;
-          if (c.members[unit] != 0) keys = c.last_keys[unit];
+          if (c.members[unit] != 0) keys = c.last_keys[unit], units |= 1u << unit;
         }
         if (keys == 0) continue;
-        ++count;
-        expected.steps.insert(expected.steps.end(), {static_cast<int>(cell), c.row, keys});
+        std::vector<int>& step = steps[{shared_blocks::TileShape::turn(units), cell}];
+        step = {static_cast<int>(cell), c.row, keys};
         for (const std::uint64_t members : std::span(c.members).first(static_cast<std::size_t>(tile.units)))
-          expected.steps.insert(expected.steps.end(), {static_cast<int>(members & 0xffffffffu), static_cast<int>(members >> 32)});
+          step.insert(step.end(), {static_cast<int>(members & 0xffffffffu), static_cast<int>(members >> 32)});
       }
-      expected.count.push_back(count);
+      for (const auto& [place, step] : steps) expected.steps.insert(expected.steps.end(), step.begin(), step.end());
+      expected.count.push_back(static_cast<int>(steps.size()));
       for_each_slot([&](std::size_t slot, const SlotPlace& place, int unit, std::uint64_t bit) {
         if (chosen[place.cell].members[unit] & bit) expected.rest_indices[slot] = -1;
       });

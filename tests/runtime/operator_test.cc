@@ -78,6 +78,19 @@ TEST(Operator, TheSearchSpaceStartsWithTheDefaultVariantAndHoldsEveryLoopOrder) 
     }
 }
 
+TEST(Operator, TheHybridOrderIsTheDefaultWhereATargetHasItAndEnoughRowsShareBlocks) {
+  const auto order = [](int group, std::int64_t rows, const char* name) {
+    Json p = problem(group);
+    p["total_q"] = p["total_k"] = rows / (p.at("heads_kv").get<std::int64_t>() * group);
+    return selected_attention_operator().default_variant(p, target(name));
+  };
+  EXPECT_EQ(order(4, 32768, "sm_90a"), "hybrid");
+  EXPECT_EQ(order(16, 32768, "sm_90a"), "hybrid");
+  EXPECT_EQ(order(4, 16384, "sm_90a"), "block_major");  // one kernel less
+  EXPECT_EQ(order(2, 65536, "sm_90a"), "block_major");
+  EXPECT_EQ(order(4, 65536, "sm_80"), "block_major");  // has no wgmma
+}
+
 TEST(Problem, HeadsThatDoNotDivideAreRefused) {
   const auto json = to_problem_json({.heads_q = 6, .heads_kv = 4});
   ASSERT_FALSE(json.ok());

@@ -312,8 +312,8 @@ class RangeConsumer {
     if (lane_ == 0) barrier(word).arrive();
   }
 
-  /// A step is read behind the products of the one before it. Not where warpgroups leave steps out and merge: one that reads ahead waits for
-  /// the other to give back a stage more.
+  /// A step is read behind the products of the one before it. Not where warpgroups leave steps out and merge: one that reads ahead waits
+  /// for the other to give back a stage more.
   static constexpr bool kReadsAhead = !T::kMembers;
 
   const RangeParams& p_;

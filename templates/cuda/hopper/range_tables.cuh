@@ -74,8 +74,8 @@ struct RangeMemory {
   unsigned tiles;  // address of Q, then stages of K, then stages of V
   RangeTables<T>& tables;
 
-  /// The same by addresses that ptxas keeps in uniform registers. Left to itself, it computes them anew wherever one is wanted: at each step
-  /// 30 cycles for the thread block's place in its cluster, and as many for what depends on that.
+  /// The same by addresses that ptxas keeps in uniform registers. Left to itself, it computes them anew wherever one is wanted: at each
+  /// step 30 cycles for the thread block's place in its cluster, and as many for what depends on that.
   FSA_DEVICE RangeMemory uniform() const {
     const unsigned table_address = __shfl_sync(~0u, smem_address(&tables), 0);
     return {__shfl_sync(~0u, tiles, 0), *static_cast<RangeTables<T>*>(__cvta_shared_to_generic(table_address))};
