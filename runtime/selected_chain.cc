@@ -36,9 +36,10 @@ std::string_view default_selected_variant(const Json& problem, Backend backend, 
   const int group = problem.at("group").get<int>();
   if (backend == Backend::kCpu) return group <= 2 ? "block_major" : "query_major";
   // The blocks that every query selects, its own and its neighbours', are cheaper attended at once than one by one, where rows are
-  // many enough for the kernel that finds them.
-  const std::int64_t rows = problem.at("total_q").get<std::int64_t>() * problem.at("heads_kv").get<std::int64_t>() * group;
-  if (group >= 3 && rows >= kRowsOfHybrid && supports("hybrid")) return "hybrid";
+  // many enough for the kernel that finds them. It lays out all of V, too: not for few queries of long contexts, such as decoding.
+  const std::int64_t rows = problem.at("total_q").get<std::int64_t>() * group;
+  const bool many = rows * problem.at("heads_kv").get<std::int64_t>() >= kRowsOfHybrid && rows >= problem.at("total_k").get<std::int64_t>();
+  if (group >= 3 && many && supports("hybrid")) return "hybrid";
   return group <= 16 ? "block_major" : "query_major";
 }
 

@@ -79,16 +79,18 @@ TEST(Operator, TheSearchSpaceStartsWithTheDefaultVariantAndHoldsEveryLoopOrder) 
 }
 
 TEST(Operator, TheHybridOrderIsTheDefaultWhereATargetHasItAndEnoughRowsShareBlocks) {
-  const auto order = [](int group, std::int64_t rows, const char* name) {
+  const auto order = [](int group, std::int64_t rows, const char* name, std::int64_t keys = 0) {
     Json p = problem(group);
-    p["total_q"] = p["total_k"] = rows / (p.at("heads_kv").get<std::int64_t>() * group);
+    p["total_q"] = rows / (p.at("heads_kv").get<std::int64_t>() * group);
+    p["total_k"] = keys > 0 ? keys : p.at("total_q").get<std::int64_t>();
     return selected_attention_operator().default_variant(p, target(name));
   };
   EXPECT_EQ(order(4, 32768, "sm_90a"), "hybrid");
   EXPECT_EQ(order(16, 32768, "sm_90a"), "hybrid");
   EXPECT_EQ(order(4, 16384, "sm_90a"), "block_major");  // one kernel less
   EXPECT_EQ(order(2, 65536, "sm_90a"), "block_major");
-  EXPECT_EQ(order(4, 65536, "sm_80"), "block_major");  // has no wgmma
+  EXPECT_EQ(order(4, 65536, "sm_80"), "block_major");             // has no wgmma
+  EXPECT_EQ(order(4, 65536, "sm_90a", 1 << 20), "block_major");  // few queries of long contexts
 }
 
 TEST(Problem, HeadsThatDoNotDivideAreRefused) {
