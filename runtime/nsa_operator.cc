@@ -180,9 +180,7 @@ class NsaOperator final : public Operator {
 
   std::string default_variant(const Json& problem, const Target& target) const override {
     if (selects_everything(problem)) return "dense";
-    const std::string selected(default_selected_variant(problem, target.backend, [&](std::string_view order) {
-      return make_chain(*this, problem, {.variant = std::string(order)}, target).ok();
-    }));
+    const std::string selected(default_selected_variant(*this, problem, target));
     const bool fused = target.backend == Backend::kCuda && selected != "query_major" && problem.at("branch_outputs") == 0;
     return fused ? selected + "_gated" : selected;
   }

@@ -30,16 +30,16 @@ const std::vector<ChainVariant>& selected_variants(Backend backend) {
   return backend == Backend::kCuda ? cuda : cpu;
 }
 
-std::string_view default_selected_variant(const Json& problem, Backend backend, const std::function<bool(std::string_view)>& supports) {
+std::string_view default_selected_variant(const Operator& op, const Json& problem, const Target& target) {
   // Measured on both backends (templates/*/README.md): block-major wins for small groups, and on a GPU up to where its
   // partial outputs cost more traffic than reading the blocks once per query.
   const int group = problem.at("group").get<int>();
-  if (backend == Backend::kCpu) return group <= 2 ? "block_major" : "query_major";
+  if (target.backend == Backend::kCpu) return group <= 2 ? "block_major" : "query_major";
   // The blocks that every query selects, its own and its neighbours', are cheaper attended at once than one by one, where rows are
   // many enough for the kernel that finds them. It lays out all of V, too: not for few queries of long contexts, such as decoding.
   const std::int64_t rows = problem.at("total_q").get<std::int64_t>() * group;
   const bool many = rows * problem.at("heads_kv").get<std::int64_t>() >= kRowsOfHybrid && rows >= problem.at("total_k").get<std::int64_t>();
-  if (group >= 3 && many && supports("hybrid")) return "hybrid";
+  if (group >= 3 && many && make_chain(op, problem, {.variant = "hybrid"}, target).ok()) return "hybrid";
   return group <= 16 ? "block_major" : "query_major";
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 // Owns the loop orders of selected attention as chains of kernels, for every operator that has selected attention in it.
-#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -11,9 +10,8 @@ namespace fsa {
 /// The loop orders on a backend, the most general one first. Tensors have the names of the selected-attention operator.
 const std::vector<ChainVariant>& selected_variants(Backend backend);
 
-/// The loop order that is decent without tuning. `problem` has the fields of SelectedProblem, among others; `supports` says whether an
-/// order can be planned for it.
-std::string_view default_selected_variant(const Json& problem, Backend backend, const std::function<bool(std::string_view)>& supports);
+/// The loop order that is decent without tuning, of those that `op` can plan. `problem` has the fields of SelectedProblem, among others.
+std::string_view default_selected_variant(const Operator& op, const Json& problem, const Target& target);
 
 /// `problem` (fields of SelectedProblem) as a stage of `variant` sees it, whose main stage has `main_config`.
 Json selected_step_problem(const Json& problem, const ChainVariant& variant, const ChainStage& stage, const Json& main_config,

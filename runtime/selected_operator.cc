@@ -30,9 +30,7 @@ class SelectedAttentionOperator final : public Operator {
   const std::vector<ChainVariant>& variants(Backend backend) const override { return selected_variants(backend); }
 
   std::string default_variant(const Json& problem, const Target& target) const override {
-    return std::string(default_selected_variant(problem, target.backend, [&](std::string_view order) {
-      return make_chain(*this, problem, {.variant = std::string(order)}, target).ok();
-    }));
+    return std::string(default_selected_variant(*this, problem, target));
   }
 
   Json step_problem(const Json& problem, const ChainVariant& variant, const ChainStage& stage, const Json& main_config,

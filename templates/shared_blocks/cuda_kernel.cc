@@ -21,9 +21,14 @@ Result<void> check(const SelectedProblem& p, const Target& target) {
   if (target.arch != "sm_90a") return unsupported(fmt::format("{}, which has no wgmma", target.arch), "sm_90a");
   if (p.cells() > std::numeric_limits<std::int32_t>::max() / p.block_size - 1)
     return unsupported(fmt::format("total_k {} in {} sequences", p.total_k, p.num_seqs), "fewer than 2^31 keys in whole blocks");
-  if (p.group <= kUnitRows) return {};
-  return unsupported(fmt::format("group is {} for shared blocks", p.group),
-                     fmt::format("up to {}: a query's rows make up one unit", kUnitRows));
+  if (p.group > kUnitRows)
+    return unsupported(fmt::format("group is {} for shared blocks", p.group),
+                       fmt::format("up to {}: a query's rows make up one unit", kUnitRows));
+  const auto bytes = static_cast<std::size_t>(Config::smem_bytes(selected_shape(p)));
+  if (cuda::fits_shared_memory(bytes, 1, target)) return {};
+  return unsupported(fmt::format("topk {} with group {}: the blocks of a tile's {} queries take {} bytes of shared memory", p.topk, p.group,
+                                 TileShape::of(p).tokens(), bytes),
+                     "fewer blocks per query, or more heads that share them");
 }
 
 std::int64_t tiles(const SelectedProblem& p) { return cuda::ceil_div64(p.total_q, TileShape::of(p).tokens()); }

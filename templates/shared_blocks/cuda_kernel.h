@@ -15,7 +15,7 @@
 namespace fsa::shared_blocks {
 
 /// What is unsupported beside what no kernel of selected attention supports: targets without wgmma, groups of more rows than a unit has,
-/// more rows of blocks than an int counts.
+/// more rows of blocks than an int counts, more blocks of a tile than shared memory holds.
 Result<void> check(const SelectedProblem& problem, const Target& target);
 /// Tiles of queries per kv head.
 std::int64_t tiles(const SelectedProblem& problem);

@@ -69,7 +69,7 @@ Result<void> check(const Problem& p, const Target& target) {
   if (reason.empty()) reason = short_of_memory(s, smallest(s), target);
   if (reason.empty()) return {};
   return unsupported(fmt::format("block_size {} with head dims {} and {}: {}", p.block_size, p.head_dim, p.head_dim_v, reason),
-                     "smaller blocks or heads");
+                     "smaller blocks or heads, or fewer blocks per query");
 }
 
 const FieldTable<Config>& Cuda::config_fields() {

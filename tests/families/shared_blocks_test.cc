@@ -14,7 +14,7 @@ namespace fsa::test {
 namespace {
 
 /// Units of a tile, at most.
-constexpr int kUnits = 3;
+constexpr int kMostUnits = 3;
 
 /// What shared_blocks wrote, or ought to.
 struct SharedBlocks {
@@ -25,8 +25,8 @@ struct SharedBlocks {
 /// of them sees.
 struct Chosen {
   int row = 0;
-  std::uint64_t members[kUnits] = {};
-  int last_keys[kUnits] = {};
+  std::uint64_t members[kMostUnits] = {};
+  int last_keys[kMostUnits] = {};
 };
 
 class SharedBlocksTest : public testing::TestWithParam<SelectedCase> {};
@@ -83,7 +83,7 @@ SharedBlocks expected_of(const reference::SelectedInputs& inputs, const shared_b
           if (std::popcount(members) < config.min_unit_queries()) members = 0;
           all += std::popcount(members);
         }
-        for (int unit = 0; unit < kUnits; ++unit) {
+        for (int unit = 0; unit < kMostUnits; ++unit) {
           if (all < config.min_queries) c.members[unit] = 0;
           if (c.members[unit] != 0) keys = c.last_keys[unit], units |= 1u << unit;
         }

@@ -93,6 +93,15 @@ TEST(Operator, TheHybridOrderIsTheDefaultWhereATargetHasItAndEnoughRowsShareBloc
   EXPECT_EQ(order(4, 65536, "sm_90a", 1 << 20), "block_major");  // few queries of long contexts
 }
 
+TEST(Operator, TheHybridOrderSaysWhereATileHasMoreBlocksThanMemoryHolds) {
+  Json p = problem(1);
+  p["topk"] = 64;
+  const auto steps = make_chain(selected_attention_operator(), p, {.variant = "hybrid"}, target("sm_90a"));
+  ASSERT_FALSE(steps.ok());
+  EXPECT_EQ(steps.error().kind, ErrorKind::kUnsupported);
+  EXPECT_NE(steps.error().message().find("topk 64 with group 1"), std::string::npos) << steps.error().message();
+}
+
 TEST(Problem, HeadsThatDoNotDivideAreRefused) {
   const auto json = to_problem_json({.heads_q = 6, .heads_kv = 4});
   ASSERT_FALSE(json.ok());
