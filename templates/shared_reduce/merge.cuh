@@ -12,6 +12,7 @@ using cuda::hopper::barrier;
 template <Shape kShape, Config kConfig>
 struct Plan : cuda::hopper::RangePlan<range_shape(kShape), kConfig.range(kShape)> {
   static constexpr bool kMembers = true, kRestoresCounter = true, kHoldsQueries = kConfig.holds_queries(kShape);
+  static constexpr bool kTakesTurns = kConfig.units == 2;  // of two warpgroups
   static constexpr int kBlock = kShape.block_size, kParts = shared_blocks::ValueLayout::parts(kBlock);
   static constexpr int kUnitTokens = shared_blocks::unit_tokens(kShape.group), kTileTokens = tile(kShape).tokens();
   static constexpr int kStepWords = tile(kShape).step_words();
@@ -227,6 +228,7 @@ class Merger : cuda::hopper::RangeConsumer<T> {
         warp_memory_(memory_of_warps + (this->group_ * 4 + this->warp_) * T::kWarpBytes, this->lane_) {}
 
   FSA_DEVICE void run() {
+    if (this->group_ == 1) this->pass_turn();
     int steps;
 #pragma unroll 1
     for (int i = 0; this->take_on(i, steps); ++i) {
@@ -237,6 +239,7 @@ class Merger : cuda::hopper::RangeConsumer<T> {
       merge(partials, this->head_, this->first_row_ + this->group_ * T::kUnitRows);
       this->release(merge_tables_.list_empty[i & 1]);
     }
+    if (this->group_ == 0) this->take_turn();  // the last that was passed on
   }
 
  private:

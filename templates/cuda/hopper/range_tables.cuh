@@ -112,17 +112,23 @@ struct RingPlace {
   }
 };
 
-/// All tiles, by number: heads fastest, the last rows first, as they have most to do where all see the first key. A thread block begins
-/// with the tile of its own number, and takes the next one that nobody has whenever it has room for it: not all multiprocessors are
-/// equally fast.
+/// All tiles, by number: of a head the last rows first, as they have most to do where all see the first key. Heads are fastest, unless
+/// tiles read K and V here and there and all heads' do not stay in L2: then one head's tiles follow the next one's, the last head's
+/// first, whose partials were written last. A thread block begins with the tile of its own number, and takes the next one that nobody
+/// has whenever it has room for it: not all multiprocessors are equally fast.
 template <class T>
 struct TileList {
   int heads, tiles;
+  bool by_head;
 
   FSA_DEVICE explicit TileList(const RangeParams& p)
-      : heads(p.heads_kv), tiles(ceil_div(p.total_q * T::kGroup, T::kConsumers * T::kUnitRows)) {}
-  FSA_DEVICE int head(int number) const { return number % heads; }
-  FSA_DEVICE int first_row(int number) const { return (tiles - 1 - number / heads) * T::kConsumers * T::kUnitRows; }
+      : heads(p.heads_kv),
+        tiles(ceil_div(p.total_q * T::kGroup, T::kConsumers * T::kUnitRows)),
+        by_head(T::kMembers && static_cast<long long>(p.total_k) * p.heads_kv * ((T::kD + T::kDv) * 2) > kCached) {}
+  FSA_DEVICE int head(int number) const { return by_head ? heads - 1 - number / tiles : number % heads; }
+  FSA_DEVICE int first_row(int number) const {
+    return (tiles - 1 - (by_head ? number % tiles : number / heads)) * T::kConsumers * T::kUnitRows;
+  }
   FSA_DEVICE void describe(int number, RangeTile<T>& tile) const {
     tile.number = number;
     tile.head = number < 0 ? 0 : head(number);
@@ -137,6 +143,9 @@ struct TileList {
       if (taken == heads * tiles - 1) *next_tile = 0;
     return number < heads * tiles ? number : -1;
   }
+
+ private:
+  static constexpr long long kCached = 32 << 20;  // bytes, of 50 MB of L2
 };
 
 }  // namespace fsa::cuda::hopper
