@@ -57,7 +57,7 @@ Config Cuda::default_config(const Problem& p, const Target&) {
   // Where as many rows share a block, bringing it to them costs what writing and reading their partial outputs does, which are shorter
   // where a tile has three units.
   const TileShape tile = TileShape::of(p);
-  const int break_even_rows = tile.units > 2 ? 96 : 44;
+  const int break_even_rows = tile.units > 2 ? 96 : 48;
   Config c{.warps = 4, .min_queries = std::min(ceil_div(break_even_rows, p.group), tile.tokens())};
   while (c.warps < 16 && ValueLayout::pieces(selected_shape(p), c.threads()) > kMostPieces) c.warps += 4;
   return c;

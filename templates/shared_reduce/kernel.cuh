@@ -164,7 +164,7 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
         this->copy(head, row + part * T::kKeys, first, step, scale, scale, [&](int stage) {
 #pragma unroll
           for (int unit = 0; unit < T::kConsumers; ++unit)
-            tables_.members[stage][unit] = make_uint2(members[2 * unit], members[2 * unit + 1]);
+            tables_.unit_steps[stage][unit] = {step, make_uint2(members[2 * unit], members[2 * unit + 1])};
         });
       }
     }

@@ -16,7 +16,13 @@ class RangeConsumer {
         group_(__shfl_sync(~0u, threadIdx.x / 128 - 1, 0)),
         warp_(__shfl_sync(~0u, threadIdx.x / 32 % 4, 0)),
         lane_(threadIdx.x % 32),
-        scale_log2_(p.scale * kLog2E) {}
+        scale_log2_(p.scale * kLog2E),
+        zero_(zero_of_lane()),
+        k_full_(uniform(smem_address(tables_.k_full))),
+        v_full_(uniform(smem_address(tables_.v_full))),
+        steps_(uniform(first_step())),
+        keys_(uniform(T::KTile::depth_major(memory_.k(0)))),
+        values_(uniform(T::VTile::column_major(memory_.v(0)))) {}
 
   FSA_DEVICE void run() {
     if (group_ == 1) pass_turn();
@@ -141,17 +147,27 @@ class RangeConsumer {
     }
   }
 
+  /// Where the first stage says what step it holds.
+  FSA_DEVICE unsigned first_step() const {
+    if constexpr (T::kMembers)
+      return smem_address(tables_.unit_steps[0] + group_);
+    else
+      return smem_address(tables_.steps);
+  }
+
   /// Waits for K of the step at a place of the ring, and reads what the step is and who is to see it.
   FSA_DEVICE void read_step(const RingPlace<T::kStages>& at) {
-    barrier(tables_.k_full[at.stage]).wait(at.parity);
+    Mbarrier(k_full_ + at.stage * 8).wait(at.parity);
     // By the lane that gives the stage back.
-    unsigned step[2]{}, members[2]{};
+    unsigned words[4]{};
     if (lane_ == 0) {
-      load_smem_words<2>(step, smem_address(tables_.steps + at.stage));
-      if constexpr (T::kMembers) load_smem_words<2>(members, smem_address(tables_.members[at.stage] + group_));
+      if constexpr (T::kMembers)
+        load_smem_words<4>(words, steps_ + at.stage * static_cast<unsigned>(sizeof(tables_.unit_steps[0])));
+      else
+        load_smem_words<2>(words, steps_ + at.stage * static_cast<unsigned>(sizeof(RangeStep)));
     }
-    next_ = {static_cast<int>(__shfl_sync(~0u, step[0], 0)), __shfl_sync(~0u, step[1], 0)};
-    if constexpr (T::kMembers) next_members_ = make_uint2(__shfl_sync(~0u, members[0], 0), __shfl_sync(~0u, members[1], 0));
+    next_ = {static_cast<int>(__shfl_sync(~0u, words[0], zero_)), __shfl_sync(~0u, words[1], zero_)};
+    if constexpr (T::kMembers) next_members_ = make_uint2(__shfl_sync(~0u, words[2], zero_), __shfl_sync(~0u, words[3], zero_));
   }
 
   /// Whether one of the warpgroup's rows sees a key of the next step.
@@ -168,7 +184,7 @@ class RangeConsumer {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         const int query = (warp_ * 16 + lane_ / 4 + 8 * half) / T::kGroup;
-        member_[half] = (query < 32 ? next_members_.x >> query : next_members_.y >> (query - 32)) & 1;
+        member_[half] = (T::kUnitTokens <= 32 || query < 32 ? next_members_.x >> query : next_members_.y >> (query - 32)) & 1;
       }
     scored_ = k_.stage;
     k_.advance();
@@ -188,14 +204,14 @@ class RangeConsumer {
     pass_turn();
     release(tables_.k_empty[k_.stage]);
     k_.advance();
-    barrier(tables_.v_full[v_.stage]).wait(v_.parity);
+    Mbarrier(v_full_ + v_.stage * 8).wait(v_.parity);
     release(tables_.v_empty[v_.stage]);
     v_.advance();
     if (kReadsAhead && more) read_step(k_);
   }
 
   FSA_DEVICE void start_scores() {
-    const unsigned long long k = T::KTile::depth_major(memory_.k(scored_));
+    const unsigned long long k = T::KTile::template stages_on<T::kKBytes>(keys_, scored_);
     const unsigned long long q = T::QTile::depth_major(memory_.tiles) + group_ * T::QTile::rows_on(8);
 #pragma unroll
     for (int d = 0; d < T::kDepth / 16; ++d) {
@@ -209,9 +225,9 @@ class RangeConsumer {
 
   /// Adds to the outputs, or begins them.
   FSA_DEVICE void start_outputs(bool add = true) {
-    barrier(tables_.v_full[v_.stage]).wait(v_.parity);
+    Mbarrier(v_full_ + v_.stage * 8).wait(v_.parity);
     wgmma_fence();
-    const unsigned long long v = T::VTile::column_major(memory_.v(v_.stage));
+    const unsigned long long v = T::VTile::template stages_on<T::kVBytes>(values_, v_.stage);
 #pragma unroll
     for (int k = 0; k < T::kKeys / 16; ++k) wgmma<true, true>(state_.o[0], a_[k], v + T::VTile::rows_on(2 * k), add || k > 0);
     wgmma_commit();
@@ -322,6 +338,10 @@ class RangeConsumer {
   int group_, warp_, lane_;
   int head_ = 0, first_row_ = 0;  // of the tile
   float scale_log2_;
+  unsigned zero_;
+  // Of the first stage: addresses of barriers and of what it holds, and the operands.
+  unsigned k_full_, v_full_, steps_;
+  unsigned long long keys_, values_;
   RowRange rows_[2];
   WarpBounds bounds_;
   RangeStep step_, next_;

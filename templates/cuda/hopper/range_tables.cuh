@@ -48,12 +48,18 @@ struct RangeTile {
   SegmentCount all;
 };
 
-/// The queries that see what a stage holds, a bit each of every unit's; nothing where ranges alone say it.
+/// A step as one unit sees it: the queries that are its members, a bit each. Read at once.
+struct alignas(16) UnitStep {
+  RangeStep step;
+  uint2 members;
+};
+
+/// What each stage holds to each unit; nothing where ranges alone say it.
 template <class T, bool = T::kMembers>
 struct StepMembers {};
 template <class T>
 struct StepMembers<T, true> {
-  uint2 members[T::kStages][T::kConsumers];
+  UnitStep unit_steps[T::kStages][T::kConsumers];
 };
 
 /// What the warps of a thread block tell each other, in shared memory.

@@ -31,6 +31,11 @@ struct PanelTile {
   static FSA_HOST_DEVICE constexpr unsigned long long rows_on(int eights) { return encode(eights * 1024); }
   /// To panel `panel` of a column_major operand.
   static FSA_HOST_DEVICE constexpr unsigned long long panels_on(int panel) { return encode(panel * kPanelBytes); }
+  /// To the same in one of the stages that follow, kBytes apart. By a sum of 32 bits, which an address in shared memory does not leave.
+  template <int kBytes>
+  static FSA_DEVICE unsigned long long stages_on(unsigned long long first, int stages) {
+    return first & ~0xffffffffull | static_cast<unsigned>(first) + stages * static_cast<unsigned>(encode(kBytes));
+  }
 
  private:
   static constexpr unsigned long long kSwizzle128 = 1ull << 62;
