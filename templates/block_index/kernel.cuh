@@ -12,6 +12,7 @@
 #include "block_index/params.h"
 #include "cuda/block_scan.cuh"
 #include "cuda/cell_finder.cuh"
+#include "cuda/slots.cuh"
 
 namespace fsa::block_index {
 
@@ -50,23 +51,19 @@ struct Segment {
   }
 };
 
-/// Slots of one query that a thread takes at a time.
-template <Shape kShape>
-constexpr int kSlotsAtOnce = kShape.topk % 4 == 0   ? 4
-                             : kShape.topk % 2 == 0 ? 2
-                                                    : 1;
-
-/// Calls visit(slot, token, cells) for the slots of the queries [begin, end) of a kv head, kSlotsAtOnce neighbours at a time, this thread's
-/// among them; a cell is -1 for no block. Tokens ascend.
+/// Calls visit(slot, token, cells) for the slots of the queries [begin, end) of a kv head, slots_at_once() neighbours at a time, this
+/// thread's among them; a cell is -1 for no block. Tokens ascend.
 template <Shape kShape, Config kConfig, class Visit>
 FSA_DEVICE void for_each_slot(const Params& p, int head, int begin, int end, cuda::CellFinder<kShape.block_size, Params>& finder,
                               Visit visit) {
-  constexpr int kCount = kSlotsAtOnce<kShape>, kStride = kConfig.threads() * kCount;
+  constexpr int kCount = cuda::slots_at_once(kShape.topk), kStride = kConfig.threads() * kCount;
   const int* const blocks = p.block_indices + static_cast<long long>(head) * p.total_q * kShape.topk;
   const int first = begin * kShape.topk + static_cast<int>(threadIdx.x) * kCount, last = end * kShape.topk;
-  const auto load = [&](int (&to)[kCount], int slot) {
+  const bool aligned = cuda::are_aligned<kCount>(blocks);
+  const auto load = [&](int(&to)[kCount], int slot) {
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) to[i] = slot < last ? __ldg(blocks + slot + i) : -1;
+    for (int i = 0; i < kCount; ++i) to[i] = -1;
+    if (slot < last) cuda::load_slots(to, blocks + slot, aligned);
   };
   int next[kCount];
   load(next, first);
@@ -135,7 +132,7 @@ FSA_DEVICE void for_cells_of_pass(const int (&chosen)[kCount], int first_cell, i
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void histogram(const Params& p) {
   extern __shared__ int smem[];  // marks, then entries of each cell
-  if (blockIdx.x == 0) {  // scan_segments adds to the sums of the tiles
+  if (blockIdx.x == 0) {         // scan_segments adds to the sums of the tiles
     const Scratch<kConfig> scratch(p);
     const int sums = p.heads_kv * scratch.tiles * (1 + scratch.chunks);
     for (int i = threadIdx.x; i < sums; i += kConfig.threads()) scratch.tile_entries[i] = 0;
@@ -152,7 +149,7 @@ FSA_DEVICE void histogram(const Params& p) {
       marks.clear();
       __syncthreads();
       for_each_slot<kShape, kConfig>(p, segment.head, begin, min(begin + Config::step_tokens(kShape), segment.end), finder,
-                                     [&](int, int token, const int (&chosen)[kSlotsAtOnce<kShape>]) {
+                                     [&](int, int token, const int(&chosen)[cuda::slots_at_once(kShape.topk)]) {
                                        for_cells_of_pass(chosen, first_cell, cells, [&](int, int cell) { marks.add(cell, token - begin); });
                                      });
       __syncthreads();
@@ -176,7 +173,7 @@ FSA_DEVICE void scan_segments(const Params& p) {
   const bool exists = cell < p.cells;
   const int each = ceil_div(p.segments, kConfig.warps), begin = min(warp * each, p.segments), end = min(begin + each, p.segments);
   const auto count = [&](int segment) -> int& { return counts_of(p, head, segment)[cell]; };
-  const auto load = [&](int (&counts)[kBatch], int first) {
+  const auto load = [&](int(&counts)[kBatch], int first) {
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) counts[i] = exists && first + i < end ? count(first + i) : 0;
   };
@@ -341,24 +338,13 @@ class Places {
   int cells_;
 };
 
-/// Stores kCount neighbouring positions, aligned to their size.
-template <int kCount>
-FSA_DEVICE void store_positions(int* to, const int (&positions)[kCount]) {
-  if constexpr (kCount == 4)
-    *reinterpret_cast<int4*>(to) = make_int4(positions[0], positions[1], positions[2], positions[3]);
-  else if constexpr (kCount == 2)
-    *reinterpret_cast<int2*>(to) = make_int2(positions[0], positions[1]);
-  else
-    *to = positions[0];
-}
-
 /// Grid: Hkv * S. Entries are sorted by cell before they are stored: scattered words would be a request to L2 each.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void fill(const Params& p) {
   extern __shared__ int smem[];  // marks, three words per cell, then sorted entries: cell and query
   __shared__ int sums[kConfig.warps];
   constexpr bool kSorts = Config::sorts(kShape);
-  constexpr int kCount = kSlotsAtOnce<kShape>;
+  constexpr int kCount = cuda::slots_at_once(kShape.topk);
   const Segment segment(p);
   int* const positions = p.entry_position + static_cast<long long>(segment.head) * p.total_q * kShape.topk;
   for (int first_cell = 0; first_cell == 0 || first_cell < p.cells; first_cell += Config::kPassCells) {
@@ -372,13 +358,13 @@ FSA_DEVICE void fill(const Params& p) {
       const int end = min(begin + Config::step_tokens(kShape), segment.end);
       marks.clear();
       __syncthreads();
-      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, marking, [&](int, int token, const int (&chosen)[kCount]) {
+      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, marking, [&](int, int token, const int(&chosen)[kCount]) {
         for_cells_of_pass(chosen, first_cell, cells, [&](int, int cell) { marks.add(cell, token - begin); });
       });
       __syncthreads();
       const int count = places.sort(sums);
       __syncthreads();
-      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, placing, [&](int slot, int token, const int (&chosen)[kCount]) {
+      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, placing, [&](int slot, int token, const int(&chosen)[kCount]) {
         const int query = token - begin;
         int mine[kCount];
 #pragma unroll
@@ -391,7 +377,7 @@ FSA_DEVICE void fill(const Params& p) {
           else
             p.entry_token[mine[i]] = token;
         });
-        if (p.cells <= Config::kPassCells) return store_positions(positions + slot, mine);
+        if (p.cells <= Config::kPassCells) return cuda::store_slots(positions + slot, mine);
         // One of several passes: it stores what it knows, the first one also what has no cell.
 #pragma unroll
         for (int i = 0; i < kCount; ++i)

@@ -1,6 +1,7 @@
 #pragma once
 // Owns the CUDA kernel that finds the blocks which many queries of a tile share, and lays V out for their attention.
 #include "cuda/cell_finder.cuh"
+#include "cuda/slots.cuh"
 #include "shared_blocks/config.h"
 #include "shared_blocks/params.h"
 #include "shared_blocks/value_layout.cuh"
@@ -98,24 +99,22 @@ FSA_DEVICE SeenKeys seen_keys(const Params& p, int cell, int token) {
   return {sequence.k_begin + block * kBlockSize, min(max(sequence.position(token) + 1 - block * kBlockSize, 0), kBlockSize)};
 }
 
-/// Calls visit(slot, token, block) for this thread's slots of a tile of `tokens` queries, tokens ascending; all counted from the tile's
-/// first. Several loads are in flight.
+/// Calls visit(slot, token, blocks) for the slots of a tile of `tokens` queries, slots_at_once() neighbours at a time, this thread's among
+/// them; tokens ascend. All are counted from the tile's first. Four numbers are in flight.
 template <Shape kShape, Config kConfig, class Visit>
 FSA_DEVICE void for_each_slot(const int* blocks, int tokens, Visit visit) {
-  constexpr int kStride = kConfig.threads(), kAhead = 4;
+  constexpr int kCount = cuda::slots_at_once(kShape.topk), kStride = kConfig.threads() * kCount, kAhead = 4 / kCount;
+  const bool aligned = cuda::are_aligned<kCount>(blocks);
+  const int end = tokens * kShape.topk;
 #pragma unroll 1
-  for (int first = threadIdx.x; first < tokens * kShape.topk; first += kAhead * kStride) {
-    int block[kAhead];
+  for (int first = static_cast<int>(threadIdx.x) * kCount; first < end; first += kAhead * kStride) {
+    int chosen[kAhead][kCount];
 #pragma unroll
-    for (int u = 0; u < kAhead; ++u) {
-      const int slot = first + u * kStride;
-      block[u] = slot < tokens * kShape.topk ? __ldg(blocks + slot) : -1;
-    }
+    for (int u = 0; u < kAhead; ++u)
+      if (const int slot = first + u * kStride; slot < end) cuda::load_slots(chosen[u], blocks + slot, aligned);
 #pragma unroll
-    for (int u = 0; u < kAhead; ++u) {
-      const int slot = first + u * kStride, token = slot / kShape.topk;
-      if (token < tokens) visit(slot, token, block[u]);
-    }
+    for (int u = 0; u < kAhead; ++u)
+      if (const int slot = first + u * kStride; slot < end) visit(slot, slot / kShape.topk, chosen[u]);
   }
 }
 
@@ -132,6 +131,7 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   unsigned short* const place_of_slot = reinterpret_cast<unsigned short*>(kept + kSlots);
   __shared__ int count;
   const int head = number / p.tiles, tile = number % p.tiles, first_token = tile * kTokens;
+  constexpr int kCount = cuda::slots_at_once(kShape.topk);
   const int tokens = min(kTokens, p.total_q - first_token);
   const long long first_slot = (static_cast<long long>(head) * p.total_q + first_token) * kShape.topk;
   const int* const blocks = p.block_indices + first_slot;
@@ -140,10 +140,13 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   __syncthreads();
 
   cuda::CellFinder<kShape.block_size, Params> finder(p, first_token);
-  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, int block) {
+  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, const int(&chosen)[kCount]) {
     finder.move_to(first_token + token);
-    const int cell = finder.cell(block);
-    place_of_slot[slot] = cell >= 0 ? static_cast<unsigned short>(table.add(cell, token)) : kNowhere;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const int cell = finder.cell(chosen[i]);
+      place_of_slot[slot + i] = cell >= 0 ? static_cast<unsigned short>(table.add(cell, token)) : kNowhere;
+    }
   });
   __syncthreads();
   for (int place = threadIdx.x; place < table.kPlaces; place += kThreads)
@@ -152,9 +155,14 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   __syncthreads();
 
   // Each thread finds the places that it wrote itself.
-  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, int block) {
-    const int place = place_of_slot[slot];
-    p.rest_indices[first_slot + slot] = place != kNowhere && table.has(place, token) ? -1 : block;
+  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, const int(&chosen)[kCount]) {
+    int rest[kCount];
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const int place = place_of_slot[slot + i];
+      rest[i] = place != kNowhere && table.has(place, token) ? -1 : chosen[i];
+    }
+    cuda::store_slots(p.rest_indices + first_slot + slot, rest);
   });
   int* const steps = p.shared_steps + static_cast<long long>(number) * kSlots * kStepWords;
   for (int i = threadIdx.x; i < count; i += kThreads) {

@@ -17,12 +17,12 @@ class RangeConsumer {
         warp_(__shfl_sync(~0u, threadIdx.x / 32 % 4, 0)),
         lane_(threadIdx.x % 32),
         scale_log2_(p.scale * kLog2E),
-        zero_(zero_of_lane()),
+        zero_(kOwnRegisters ? zero_of_lane() : 0),
         k_full_(uniform(smem_address(tables_.k_full))),
         v_full_(uniform(smem_address(tables_.v_full))),
         steps_(uniform(first_step())),
-        keys_(uniform(T::KTile::depth_major(memory_.k(0)))),
-        values_(uniform(T::VTile::column_major(memory_.v(0)))) {}
+        keys_(uniform(T::KTile::place(T::KTile::depth_major(memory_.k(0))))),
+        values_(uniform(T::VTile::place(T::VTile::column_major(memory_.v(0))))) {}
 
   FSA_DEVICE void run() {
     if (group_ == 1) pass_turn();
@@ -211,7 +211,7 @@ class RangeConsumer {
   }
 
   FSA_DEVICE void start_scores() {
-    const unsigned long long k = T::KTile::template stages_on<T::kKBytes>(keys_, scored_);
+    const unsigned long long k = T::KTile::template at_stage<T::kKBytes>(keys_, scored_);
     const unsigned long long q = T::QTile::depth_major(memory_.tiles) + group_ * T::QTile::rows_on(8);
 #pragma unroll
     for (int d = 0; d < T::kDepth / 16; ++d) {
@@ -227,7 +227,7 @@ class RangeConsumer {
   FSA_DEVICE void start_outputs(bool add = true) {
     Mbarrier(v_full_ + v_.stage * 8).wait(v_.parity);
     wgmma_fence();
-    const unsigned long long v = T::VTile::template stages_on<T::kVBytes>(values_, v_.stage);
+    const unsigned long long v = T::VTile::template at_stage<T::kVBytes>(values_, v_.stage);
 #pragma unroll
     for (int k = 0; k < T::kKeys / 16; ++k) wgmma<true, true>(state_.o[0], a_[k], v + T::VTile::rows_on(2 * k), add || k > 0);
     wgmma_commit();
@@ -332,6 +332,9 @@ class RangeConsumer {
   /// for the other to give back a stage more.
   static constexpr bool kReadsAhead = !T::kMembers;
 
+  /// Whether what a step is stays in the lanes' own registers. Wide outputs leave none.
+  static constexpr bool kOwnRegisters = T::kDv <= 128;
+
   const RangeParams& p_;
   RangeMemory<T> memory_;
   RangeTables<T>& tables_;
@@ -339,9 +342,7 @@ class RangeConsumer {
   int head_ = 0, first_row_ = 0;  // of the tile
   float scale_log2_;
   unsigned zero_;
-  // Of the first stage: addresses of barriers and of what it holds, and the operands.
-  unsigned k_full_, v_full_, steps_;
-  unsigned long long keys_, values_;
+  unsigned k_full_, v_full_, steps_, keys_, values_;  // of the first stage: addresses of barriers and of what it holds, operands' places
   RowRange rows_[2];
   WarpBounds bounds_;
   RangeStep step_, next_;

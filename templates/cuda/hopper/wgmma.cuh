@@ -20,26 +20,27 @@ struct PanelTile {
 
   /// What operands are described by: an operand further on is described by the sum with one of the constants below.
   /// Rows as the product's rows or columns, columns as its depth (Q and K of Q K^T).
-  static FSA_DEVICE unsigned long long depth_major(unsigned tile) { return kSwizzle128 | encode(1024) << 32 | encode(tile); }
+  static FSA_DEVICE unsigned long long depth_major(unsigned tile) { return kHigh | encode(tile); }
   /// Columns as the product's columns, rows as its depth (V of P V). For wgmma's kTransposed.
-  static FSA_DEVICE unsigned long long column_major(unsigned tile) {
-    return kSwizzle128 | encode(1024) << 32 | encode(kPanelBytes) << 16 | encode(tile);
-  }
+  static FSA_DEVICE unsigned long long column_major(unsigned tile) { return kHigh | encode(kPanelBytes) << 16 | encode(tile); }
   /// To columns [16 * step, ...) of a depth_major operand.
   static FSA_HOST_DEVICE constexpr unsigned long long columns_on(int step) { return encode(step / 4 * kPanelBytes + step % 4 * 32); }
   /// To rows [8 * eights, ...) of either.
   static FSA_HOST_DEVICE constexpr unsigned long long rows_on(int eights) { return encode(eights * 1024); }
   /// To panel `panel` of a column_major operand.
   static FSA_HOST_DEVICE constexpr unsigned long long panels_on(int panel) { return encode(panel * kPanelBytes); }
-  /// To the same in one of the stages that follow, kBytes apart. By a sum of 32 bits, which an address in shared memory does not leave.
+  /// The word of an operand's description that its place is in. That of an operand in one of the stages that follow, kBytes apart, is found
+  /// by a single sum.
+  static FSA_DEVICE unsigned place(unsigned long long operand) { return static_cast<unsigned>(operand); }
   template <int kBytes>
-  static FSA_DEVICE unsigned long long stages_on(unsigned long long first, int stages) {
-    return first & ~0xffffffffull | static_cast<unsigned>(first) + stages * static_cast<unsigned>(encode(kBytes));
+  static FSA_DEVICE unsigned long long at_stage(unsigned first, int stage) {
+    return kHigh | (first + stage * static_cast<unsigned>(encode(kBytes)));
   }
 
  private:
-  static constexpr unsigned long long kSwizzle128 = 1ull << 62;
   static FSA_HOST_DEVICE constexpr unsigned long long encode(unsigned bytes) { return (bytes & 0x3ffff) >> 4; }
+  /// The 128-byte swizzle, and 1024 bytes from eight lines to the next.
+  static constexpr unsigned long long kHigh = 1ull << 62 | 64ull << 32;
 };
 
 /// Before a warpgroup's first product, and before one whose registers (accumulators, left operand) were written since.
