@@ -4,8 +4,10 @@
 
 namespace fsa::cuda {
 
-/// Slots of one query that a thread takes at a time, of the `topk` that a query has.
-FSA_HOST_DEVICE constexpr int slots_at_once(int topk) { return topk % 4 == 0 ? 4 : topk % 2 == 0 ? 2 : 1; }
+/// Slots of one query that a thread takes at a time, of the `topk` that a query has, `most` at most.
+FSA_HOST_DEVICE constexpr int slots_at_once(int topk, int most = 4) {
+  return topk % 4 == 0 && most >= 4 ? 4 : topk % 2 == 0 && most >= 2 ? 2 : 1;
+}
 
 /// Whether what begins at `slots` may be loaded kCount slots at once, from any of them whose number is a multiple of kCount.
 template <int kCount>

@@ -99,11 +99,15 @@ FSA_DEVICE SeenKeys seen_keys(const Params& p, int cell, int token) {
   return {sequence.k_begin + block * kBlockSize, min(max(sequence.position(token) + 1 - block * kBlockSize, 0), kBlockSize)};
 }
 
-/// Calls visit(slot, token, blocks) for the slots of a tile of `tokens` queries, slots_at_once() neighbours at a time, this thread's among
+/// Slots that a thread takes at a time: no more than leave all threads some.
+template <Shape kShape, Config kConfig>
+constexpr int kSlotsAtOnce = cuda::slots_at_once(kShape.topk, Config::slots(kShape) / kConfig.threads());
+
+/// Calls visit(slot, token, blocks) for the slots of a tile of `tokens` queries, kSlotsAtOnce neighbours at a time, this thread's among
 /// them; tokens ascend. All are counted from the tile's first. Four numbers are in flight.
 template <Shape kShape, Config kConfig, class Visit>
 FSA_DEVICE void for_each_slot(const int* blocks, int tokens, Visit visit) {
-  constexpr int kCount = cuda::slots_at_once(kShape.topk), kStride = kConfig.threads() * kCount, kAhead = 4 / kCount;
+  constexpr int kCount = kSlotsAtOnce<kShape, kConfig>, kStride = kConfig.threads() * kCount, kAhead = 4 / kCount;
   const bool aligned = cuda::are_aligned<kCount>(blocks);
   const int end = tokens * kShape.topk;
 #pragma unroll 1
@@ -131,7 +135,7 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   unsigned short* const place_of_slot = reinterpret_cast<unsigned short*>(kept + kSlots);
   __shared__ int count;
   const int head = number / p.tiles, tile = number % p.tiles, first_token = tile * kTokens;
-  constexpr int kCount = cuda::slots_at_once(kShape.topk);
+  constexpr int kCount = kSlotsAtOnce<kShape, kConfig>;
   const int tokens = min(kTokens, p.total_q - first_token);
   const long long first_slot = (static_cast<long long>(head) * p.total_q + first_token) * kShape.topk;
   const int* const blocks = p.block_indices + first_slot;
