@@ -51,9 +51,10 @@ struct Config {
   }
   FSA_HOST_DEVICE constexpr int threads() const { return 32 * 4 * (units + 1); }
   FSA_HOST_DEVICE constexpr int min_blocks() const { return 1; }
-  /// Beside what attention over ranges takes: the members of each stage; of the partials of two tiles two barriers, entries and counts.
+  /// Beside what attention over ranges takes: what each stage holds to each unit; of the partials of two tiles two barriers, entries and
+  /// counts.
   FSA_HOST_DEVICE constexpr int table_bytes(const Shape& s) const {
-    return range(s).table_bytes() + stages * units * 16 + 2 * (16 + tile(s).tokens() * (s.topk + 1) * 4);
+    return round_up(range(s).table_bytes() + stages * units * 16 + 2 * (16 + tile(s).tokens() * (s.topk + 1) * 4), 16);
   }
   /// Weights of a row's partials are so far apart that a warp's eight rows lie in different banks.
   FSA_HOST_DEVICE static constexpr int weight_pitch(const Shape& s) { return s.topk | 1; }

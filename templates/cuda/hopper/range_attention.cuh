@@ -341,7 +341,7 @@ class RangeConsumer {
   int group_, warp_, lane_;
   int head_ = 0, first_row_ = 0;  // of the tile
   float scale_log2_;
-  unsigned zero_;
+  unsigned zero_;                                     // the number of the lane that reads what a step is
   unsigned k_full_, v_full_, steps_, keys_, values_;  // of the first stage: addresses of barriers and of what it holds, operands' places
   RowRange rows_[2];
   WarpBounds bounds_;
