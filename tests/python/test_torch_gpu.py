@@ -19,6 +19,16 @@ class TorchOnAGpu(torch_checks.Torch, unittest.TestCase):
             self.assertIn(f"{name} is on the CPU", caught.exception.message)
             self.assertIn("cuda:0", caught.exception.message)
 
+    def test_block_indices_of_a_prompt_at_any_address_of_an_int(self):
+        import torch
+        torch.manual_seed(1)
+        q, k, v = (torch.randn(2048, heads, 128, dtype=torch.bfloat16, device=self.device) for heads in (16, 4, 4))
+        blocks = torch.randint(-1, 32, (4, 2048, 16), dtype=torch.int32, device=self.device)
+        plain, _ = fsa.selected_attention(q, k, v, blocks, block_size=64)
+        for by in (1, 2, 3):
+            o, _ = fsa.selected_attention(q, k, v, self.moved(blocks, by), block_size=64)
+            self.assertTrue(torch.equal(o, plain), f"{by} past an allocation's begin")
+
     def test_f32_is_for_the_cpu(self):
         q, k, v, blocks = self.inputs()
         with self.assertRaises(fsa.Error) as caught:

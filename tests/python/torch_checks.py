@@ -41,6 +41,21 @@ class Torch(checks.Results):
         self.assertTrue(torch.equal(wide[..., 64:], plain))
         self.assertEqual(wide[..., :64].abs().max().item(), 0)
 
+    def moved(self, blocks, by: int):
+        """The same numbers, `by` of them past where an allocation begins."""
+        import torch
+        room = torch.zeros(blocks.numel() + by, dtype=blocks.dtype, device=blocks.device)
+        room[by:] = blocks.flatten()
+        return room[by:].view(blocks.shape)
+
+    def test_block_indices_at_any_address_of_an_int(self):
+        import torch
+        q, k, v, blocks = self.inputs()
+        plain, _ = fsa.selected_attention(q, k, v, blocks, block_size=32)
+        for by in (1, 2, 3):
+            o, _ = fsa.selected_attention(q, k, v, self.moved(blocks, by), block_size=32)
+            self.assertTrue(torch.equal(o, plain), f"{by} past an allocation's begin")
+
     def test_a_tensor_that_requires_grad_is_refused_unless_under_no_grad(self):
         import torch
         q, k, v, blocks = self.inputs()
