@@ -129,9 +129,9 @@ class Feeder : cuda::hopper::RangeFeeder<T> {
     for (int i = 0;; ++i) {
       barrier(tables_.walk_full[i & 1]).wait(i >> 1 & 1);
       const cuda::hopper::RangeTile<T>& tile = tables_.tiles[i & 1];
-      const int number = __shfl_sync(~0u, tile.number, 0), head = tile.head;
+      const int number = cuda::uniform(tile.number), head = tile.head;
       if (number < 0) return;
-      const int count = __shfl_sync(~0u, tile.all.steps, 0) / T::kParts;
+      const int count = cuda::uniform(tile.all.steps) / T::kParts;
       const int* const steps = p_.shared_steps + static_cast<long long>(place_of_tile(list, tile)) * (T::kTileSlots * T::kStepWords);
 #pragma unroll 1
       for (int first = 0; first < count; first += 32) copy_steps(head, steps + first * T::kStepWords, min(32, count - first));

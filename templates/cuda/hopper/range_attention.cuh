@@ -13,8 +13,8 @@ class RangeConsumer {
       : p_(p),
         memory_(memory.uniform()),
         tables_(memory_.tables),
-        group_(__shfl_sync(~0u, threadIdx.x / 128 - 1, 0)),
-        warp_(__shfl_sync(~0u, threadIdx.x / 32 % 4, 0)),
+        group_(uniform(threadIdx.x / 128 - 1)),
+        warp_(uniform(threadIdx.x / 32 % 4)),
         lane_(threadIdx.x % 32),
         scale_log2_(p.scale * kLog2E),
         zero_(kOwnRegisters ? zero_of_lane() : 0),
@@ -41,10 +41,10 @@ class RangeConsumer {
     barrier(tables_.q_full).wait(i & 1);
     fence_async_proxy();
     const RangeTile<T>& tile = tables_.tiles[i & 1];
-    const int number = __shfl_sync(~0u, tile.number, 0);
+    const int number = uniform(tile.number);
     if (number < 0) return false;
-    head_ = __shfl_sync(~0u, tile.head, 0);
-    first_row_ = __shfl_sync(~0u, tile.first_row, 0);
+    head_ = uniform(tile.head);
+    first_row_ = uniform(tile.first_row);
     const int in_tile = group_ * 64 + warp_ * 16 + lane_ / 4;
     rows_[0] = tile.rows[in_tile];
     rows_[1] = tile.rows[in_tile + 8];

@@ -96,7 +96,7 @@ class RangeFeeder {
     for (int i = 0;; ++i) {
       const RangeTile<T>& tile = tables_.tiles[i & 1];
       barrier(tables_.walk_full[i & 1]).wait(i >> 1 & 1);
-      const int number = __shfl_sync(~0u, tile.number, 0), segments = tile.all.segments, head = tile.head;
+      const int number = uniform(tile.number), segments = tile.all.segments, head = tile.head;
       if (number < 0) return;
 #pragma unroll 1
       for (int s = 0; s < segments; ++s) {

@@ -83,8 +83,8 @@ struct RangeMemory {
   /// The same by addresses that ptxas keeps in uniform registers. Left to itself, it computes them anew wherever one is wanted: at each
   /// step 30 cycles for the thread block's place in its cluster, and as many for what depends on that.
   FSA_DEVICE RangeMemory uniform() const {
-    const unsigned table_address = __shfl_sync(~0u, smem_address(&tables), 0);
-    return {__shfl_sync(~0u, tiles, 0), *static_cast<RangeTables<T>*>(__cvta_shared_to_generic(table_address))};
+    const unsigned table_address = cuda::uniform(smem_address(&tables));
+    return {cuda::uniform(tiles), *static_cast<RangeTables<T>*>(__cvta_shared_to_generic(table_address))};
   }
   FSA_DEVICE unsigned k(int stage) const { return tiles + T::kQBytes + stage * T::kKBytes; }
   FSA_DEVICE unsigned v(int stage) const { return tiles + T::kQBytes + T::kStages * T::kKBytes + stage * T::kVBytes; }
