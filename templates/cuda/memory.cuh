@@ -144,7 +144,7 @@ FSA_DEVICE Number uniform(Number x) {
 
 /// 0, of which ptxas does not know that all lanes have it. What comes from the lane of this number by a shuffle stays in the lanes' own
 /// registers: uniform ones take 10 cycles more on the way in, and as many for each sum or shift.
-FSA_DEVICE unsigned zero_of_lane() {
+FSA_DEVICE unsigned opaque_zero() {
   unsigned lower_lanes, lane;
   asm volatile("mov.u32 %0, %%lanemask_lt;" : "=r"(lower_lanes));
   asm volatile("mov.u32 %0, %%laneid;" : "=r"(lane));

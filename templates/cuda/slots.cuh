@@ -18,16 +18,21 @@ FSA_DEVICE bool are_aligned(const int* slots) {
 /// Loads kCount neighbours, at once where they are `aligned`.
 template <int kCount>
 FSA_DEVICE void load_slots(int (&to)[kCount], const int* from, bool aligned) {
-  if (kCount == 4 && aligned) {
-    const int4 x = __ldg(reinterpret_cast<const int4*>(from));
-    to[0] = x.x, to[1 % kCount] = x.y, to[2 % kCount] = x.z, to[3 % kCount] = x.w;
-  } else if (kCount == 2 && aligned) {
-    const int2 x = __ldg(reinterpret_cast<const int2*>(from));
-    to[0] = x.x, to[1 % kCount] = x.y;
-  } else {
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) to[i] = __ldg(from + i);
+  if constexpr (kCount == 4) {
+    if (aligned) {
+      const int4 x = __ldg(reinterpret_cast<const int4*>(from));
+      to[0] = x.x, to[1] = x.y, to[2] = x.z, to[3] = x.w;
+      return;
+    }
+  } else if constexpr (kCount == 2) {
+    if (aligned) {
+      const int2 x = __ldg(reinterpret_cast<const int2*>(from));
+      to[0] = x.x, to[1] = x.y;
+      return;
+    }
   }
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) to[i] = __ldg(from + i);
 }
 
 /// Stores kCount neighbours, aligned to their size.

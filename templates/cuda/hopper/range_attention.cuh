@@ -17,7 +17,7 @@ class RangeConsumer {
         warp_(uniform(threadIdx.x / 32 % 4)),
         lane_(threadIdx.x % 32),
         scale_log2_(p.scale * kLog2E),
-        zero_(kOwnRegisters ? zero_of_lane() : 0),
+        reader_(kOwnRegisters ? opaque_zero() : 0),
         k_full_(uniform(smem_address(tables_.k_full))),
         v_full_(uniform(smem_address(tables_.v_full))),
         steps_(uniform(first_step())),
@@ -166,8 +166,8 @@ class RangeConsumer {
       else
         load_smem_words<2>(words, steps_ + at.stage * static_cast<unsigned>(sizeof(RangeStep)));
     }
-    next_ = {static_cast<int>(__shfl_sync(~0u, words[0], zero_)), __shfl_sync(~0u, words[1], zero_)};
-    if constexpr (T::kMembers) next_members_ = make_uint2(__shfl_sync(~0u, words[2], zero_), __shfl_sync(~0u, words[3], zero_));
+    next_ = {static_cast<int>(__shfl_sync(~0u, words[0], reader_)), __shfl_sync(~0u, words[1], reader_)};
+    if constexpr (T::kMembers) next_members_ = make_uint2(__shfl_sync(~0u, words[2], reader_), __shfl_sync(~0u, words[3], reader_));
   }
 
   /// Whether one of the warpgroup's rows sees a key of the next step.
@@ -341,7 +341,7 @@ class RangeConsumer {
   int group_, warp_, lane_;
   int head_ = 0, first_row_ = 0;  // of the tile
   float scale_log2_;
-  unsigned zero_;                                     // the number of the lane that reads what a step is
+  unsigned reader_;                                   // the number of the lane that reads what a step is
   unsigned k_full_, v_full_, steps_, keys_, values_;  // of the first stage: addresses of barriers and of what it holds, operands' places
   RowRange rows_[2];
   WarpBounds bounds_;
