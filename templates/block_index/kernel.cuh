@@ -60,7 +60,7 @@ FSA_DEVICE void for_each_slot(const Params& p, int head, int begin, int end, cud
   const int* const blocks = p.block_indices + static_cast<long long>(head) * p.total_q * kShape.topk;
   const int first = begin * kShape.topk + static_cast<int>(threadIdx.x) * kCount, last = end * kShape.topk;
   const bool aligned = cuda::are_aligned<kCount>(blocks);
-  const auto load = [&](int(&to)[kCount], int slot) {
+  const auto load = [&](int (&to)[kCount], int slot) {
 #pragma unroll
     for (int i = 0; i < kCount; ++i) to[i] = -1;
     if (slot < last) cuda::load_slots(to, blocks + slot, aligned);
@@ -132,7 +132,7 @@ FSA_DEVICE void for_cells_of_pass(const int (&chosen)[kCount], int first_cell, i
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void histogram(const Params& p) {
   extern __shared__ int smem[];  // marks, then entries of each cell
-  if (blockIdx.x == 0) {         // scan_segments adds to the sums of the tiles
+  if (blockIdx.x == 0) {  // scan_segments adds to the sums of the tiles
     const Scratch<kConfig> scratch(p);
     const int sums = p.heads_kv * scratch.tiles * (1 + scratch.chunks);
     for (int i = threadIdx.x; i < sums; i += kConfig.threads()) scratch.tile_entries[i] = 0;
@@ -149,7 +149,7 @@ FSA_DEVICE void histogram(const Params& p) {
       marks.clear();
       __syncthreads();
       for_each_slot<kShape, kConfig>(p, segment.head, begin, min(begin + Config::step_tokens(kShape), segment.end), finder,
-                                     [&](int, int token, const int(&chosen)[cuda::slots_at_once(kShape.topk)]) {
+                                     [&](int, int token, const int (&chosen)[cuda::slots_at_once(kShape.topk)]) {
                                        for_cells_of_pass(chosen, first_cell, cells, [&](int, int cell) { marks.add(cell, token - begin); });
                                      });
       __syncthreads();
@@ -173,7 +173,7 @@ FSA_DEVICE void scan_segments(const Params& p) {
   const bool exists = cell < p.cells;
   const int each = ceil_div(p.segments, kConfig.warps), begin = min(warp * each, p.segments), end = min(begin + each, p.segments);
   const auto count = [&](int segment) -> int& { return counts_of(p, head, segment)[cell]; };
-  const auto load = [&](int(&counts)[kBatch], int first) {
+  const auto load = [&](int (&counts)[kBatch], int first) {
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) counts[i] = exists && first + i < end ? count(first + i) : 0;
   };
@@ -358,13 +358,13 @@ FSA_DEVICE void fill(const Params& p) {
       const int end = min(begin + Config::step_tokens(kShape), segment.end);
       marks.clear();
       __syncthreads();
-      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, marking, [&](int, int token, const int(&chosen)[kCount]) {
+      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, marking, [&](int, int token, const int (&chosen)[kCount]) {
         for_cells_of_pass(chosen, first_cell, cells, [&](int, int cell) { marks.add(cell, token - begin); });
       });
       __syncthreads();
       const int count = places.sort(sums);
       __syncthreads();
-      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, placing, [&](int slot, int token, const int(&chosen)[kCount]) {
+      for_each_slot<kShape, kConfig>(p, segment.head, begin, end, placing, [&](int slot, int token, const int (&chosen)[kCount]) {
         const int query = token - begin;
         int mine[kCount];
 #pragma unroll

@@ -144,7 +144,7 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   __syncthreads();
 
   cuda::CellFinder<kShape.block_size, Params> finder(p, first_token);
-  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, const int(&chosen)[kCount]) {
+  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, const int (&chosen)[kCount]) {
     finder.move_to(first_token + token);
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
@@ -159,7 +159,7 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   __syncthreads();
 
   // Each thread finds the places that it wrote itself.
-  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, const int(&chosen)[kCount]) {
+  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, const int (&chosen)[kCount]) {
     int rest[kCount];
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
