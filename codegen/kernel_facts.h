@@ -34,6 +34,7 @@ struct Launch {
   std::array<std::uint32_t, 3> grid{1, 1, 1};  ///< CUDA: blocks. CPU: {items, 1, 1}
   std::uint32_t threads = 1;                   ///< CUDA: threads per block. CPU: 1
   std::size_t scratch_bytes = 0;               ///< CUDA: dynamic shared memory per block. CPU: scratch per worker, 64-byte aligned
+  bool early = false;                          ///< CUDA: may start while the launch ahead on the stream still runs; its kernel waits for that itself
   int tensor_map = -1;                         ///< CUDA: offset in the parameters of a tensor's description that the device is to encode; -1: none
 };
 

@@ -55,7 +55,8 @@ class CudaDevice final : public Device {
       : context_(std::move(context)),
         target_(std::move(target)),
         identity_(make_identity(*context_, target_)),
-        name_(context_->describe()) {}
+        name_(context_->describe()),
+        starts_early_(context_->attribute(CudaDriver::kMajor) >= 9 && context_->driver().launch_kernel_with_attributes) {}
 
   const Target& target() const override { return target_; }
   const Json& identity() const override { return identity_; }
@@ -76,9 +77,17 @@ class CudaDevice final : public Device {
     ParamBlock encoded;
     if (launch.tensor_map >= 0) FSA_RETURN_IF_ERROR(encode_tensor_map(driver(), params, launch.tensor_map, encoded));
     void* arguments[] = {const_cast<void*>(launch.tensor_map >= 0 ? encoded.data() : params.data())};
-    const auto status =
-        driver().launch_kernel(static_cast<const CudaModule&>(module).entry(index), x, y, z, launch.threads, 1, 1,
-                               static_cast<unsigned>(launch.scratch_bytes), static_cast<CudaDriver::Stream>(stream), arguments, nullptr);
+    const CudaDriver::Function entry = static_cast<const CudaModule&>(module).entry(index);
+    const auto scratch = static_cast<unsigned>(launch.scratch_bytes);
+    const auto queue = static_cast<CudaDriver::Stream>(stream);
+    CudaDriver::Status status;
+    if (launch.early && starts_early_) {
+      CudaDriver::LaunchAttribute early{.id = CudaDriver::kProgrammaticSerialization, .value = {.flag = 1}};
+      const CudaDriver::LaunchConfig config{{x, y, z}, {launch.threads, 1, 1}, scratch, queue, &early, 1};
+      status = driver().launch_kernel_with_attributes(&config, entry, arguments, nullptr);
+    } else {
+      status = driver().launch_kernel(entry, x, y, z, launch.threads, 1, 1, scratch, queue, arguments, nullptr);
+    }
     if (status == CudaDriver::kSuccess) [[likely]]
       return {};
     return launch_failed(launch, status);
@@ -176,6 +185,7 @@ class CudaDevice final : public Device {
   Target target_;
   Json identity_;
   std::string name_;
+  bool starts_early_;  // GPU and driver know programmatic dependent launch
 };
 
 }  // namespace

@@ -51,6 +51,7 @@ void resolve_code(Resolver& r, CudaDriver& d) {
   r.required(d.module_load_data, "cuModuleLoadData").required(d.module_unload, "cuModuleUnload");
   r.required(d.module_get_function, "cuModuleGetFunction").required(d.function_get_attribute, "cuFuncGetAttribute");
   r.required(d.function_set_attribute, "cuFuncSetAttribute").required(d.launch_kernel, "cuLaunchKernel");
+  r.optional(d.launch_kernel_with_attributes, "cuLaunchKernelEx");
   r.optional(d.tensor_map_encode_tiled, "cuTensorMapEncodeTiled");
 }
 

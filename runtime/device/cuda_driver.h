@@ -40,6 +40,21 @@ struct CudaDriver {
   };
   enum FunctionAttribute : int { kNumRegisters = 4, kMaxDynamicSmemBytes = 8 };
   enum PointerAttribute : int { kMemoryType = 2, kIsManaged = 8, kDeviceOrdinal = 9 };
+  /// One of a launch's attributes, as the driver lays it out.
+  struct LaunchAttribute {
+    alignas(8) int id;
+    union {
+      int flag;
+      alignas(8) char bytes[64];
+    } value;
+  };
+  struct LaunchConfig {
+    unsigned grid[3], block[3], smem;
+    Stream stream;
+    LaunchAttribute* attributes;
+    unsigned num_attributes;
+  };
+  static constexpr int kProgrammaticSerialization = 6;
   enum CaptureMode : int { kCaptureGlobal = 0, kCaptureThreadLocal = 1, kCaptureRelaxed = 2 };
   static constexpr unsigned kStreamNonBlocking = 1, kEventRecordExternal = 1, kEventDisableTiming = 2;
   static constexpr int kMemoryTypeDevice = 2;
@@ -71,6 +86,7 @@ struct CudaDriver {
   Status (*function_set_attribute)(Function, FunctionAttribute, int) = nullptr;
   Status (*launch_kernel)(Function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem, Stream,
                           void** params, void** extra) = nullptr;
+  Status (*launch_kernel_with_attributes)(const LaunchConfig*, Function, void** params, void** extra) = nullptr;  ///< null before 11.8
   Status (*tensor_map_encode_tiled)(void* map, int type, unsigned rank, void* address, const std::uint64_t* extents,
                                     const std::uint64_t* strides, const unsigned* box, const unsigned* steps, int interleave, int swizzle,
                                     int promotion, int fill) = nullptr;  ///< null before 12.0

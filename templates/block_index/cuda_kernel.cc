@@ -75,11 +75,12 @@ std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
   const std::int64_t groups = p.heads_kv * cuda::ceil_div64(p.cells(), 32);
   const std::int64_t scans = std::max<std::int64_t>(1, p.heads_kv * s.chunks * tiles(p, c));
   const auto cells = static_cast<int>(p.cells());
+  // Each of the scans waits for the launch ahead at once, fill when it has marked its first step.
   return {cuda::launch("kernel_entry_histogram", p.heads_kv * s.segments, c.threads(),
                        static_cast<std::size_t>(Config::histogram_bytes(selected_shape(p), cells))),
-          cuda::launch("kernel_entry_scan_segments", groups, c.threads(), 0),
-          cuda::launch("kernel_entry_scan_cells", scans, c.threads(), 0),
-          cuda::launch("kernel_entry_fill", p.heads_kv * s.segments, c.threads(), resources(p, c).scratch_bytes)};
+          cuda::early(cuda::launch("kernel_entry_scan_segments", groups, c.threads(), 0)),
+          cuda::early(cuda::launch("kernel_entry_scan_cells", scans, c.threads(), 0)),
+          cuda::early(cuda::launch("kernel_entry_fill", p.heads_kv * s.segments, c.threads(), resources(p, c).scratch_bytes))};
 }
 
 Params Cuda::pack(const Problem& p, const Config& c, std::span<const TensorView> t) {

@@ -18,10 +18,10 @@ inline std::int64_t power_of_two_above(std::int64_t x) {
   return power;
 }
 
-/// Queries whose work items run together, a power of two: their Q rows of one kv head stay in L2 (16 MiB of the 40 to 60
+/// Queries whose work items run together, a power of two: their Q rows of one kv head stay in L2 (32 MiB of the 40 to 60
 /// that data-centre GPUs have), unless items would then fall under 512 rows on average and load K and V too often.
 inline std::int64_t chunk_tokens(const SelectedProblem& p) {
-  const std::int64_t cached = (std::int64_t{16} << 20) / (std::int64_t{2} * p.group * p.head_dim);
+  const std::int64_t cached = (std::int64_t{32} << 20) / (std::int64_t{2} * p.group * p.head_dim);
   const std::int64_t filled = 512 * p.cells() / (std::int64_t{p.topk} * p.group);
   return power_of_two_above(std::max<std::int64_t>({cached, filled, 1024}));
 }

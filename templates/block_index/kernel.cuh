@@ -12,6 +12,7 @@
 #include "block_index/params.h"
 #include "cuda/block_scan.cuh"
 #include "cuda/cell_finder.cuh"
+#include "cuda/launch_order.cuh"
 #include "cuda/slots.cuh"
 
 namespace fsa::block_index {
@@ -131,6 +132,7 @@ FSA_DEVICE void for_cells_of_pass(const int (&chosen)[kCount], int first_cell, i
 /// Grid: Hkv * S.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void histogram(const Params& p) {
+  cuda::let_next_launch_start();
   extern __shared__ int smem[];  // marks, then entries of each cell
   if (blockIdx.x == 0) {  // scan_segments adds to the sums of the tiles
     const Scratch<kConfig> scratch(p);
@@ -166,6 +168,8 @@ template <Shape kShape, Config kConfig>
 FSA_DEVICE void scan_segments(const Params& p) {
   constexpr int kBatch = 8;
   __shared__ int sums[kConfig.warps][32];
+  cuda::let_next_launch_start();
+  cuda::await_launch_ahead();
   const Scratch<kConfig> scratch(p);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, groups = ceil_div(p.cells, 32);
   if (groups == 0) return;
@@ -252,6 +256,8 @@ struct Run {
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void scan_cells(const Params& p) {
   __shared__ int sums[kConfig.warps];
+  cuda::let_next_launch_start();
+  cuda::await_launch_ahead();
   const Scratch<kConfig> scratch(p);
   if (p.cells == 0) {
     if (threadIdx.x == 0) *p.cell_offset = *p.work_count = 0;
@@ -353,7 +359,6 @@ FSA_DEVICE void fill(const Params& p) {
     const Places<kShape, kConfig> places(marks, smem + marks.kWords * cells, cells);
     unsigned* const entries = reinterpret_cast<unsigned*>(smem) + (marks.kWords + 3) * cells;
     cuda::CellFinder<kShape.block_size, Params> marking(p, segment.begin), placing = marking;
-    places.start(p.cell_offset + segment.head * p.cells + first_cell, counts_of(p, segment.head, segment.number) + first_cell);
     for (int begin = segment.begin; begin < segment.end; begin += Config::step_tokens(kShape)) {
       const int end = min(begin + Config::step_tokens(kShape), segment.end);
       marks.clear();
@@ -361,6 +366,11 @@ FSA_DEVICE void fill(const Params& p) {
       for_each_slot<kShape, kConfig>(p, segment.head, begin, end, marking, [&](int, int token, const int (&chosen)[kCount]) {
         for_cells_of_pass(chosen, first_cell, cells, [&](int, int cell) { marks.add(cell, token - begin); });
       });
+      if (begin == segment.begin) {
+        // Marking needs the slots alone: the scans before run meanwhile.
+        cuda::await_launch_ahead();
+        places.start(p.cell_offset + segment.head * p.cells + first_cell, counts_of(p, segment.head, segment.number) + first_cell);
+      }
       __syncthreads();
       const int count = places.sort(sums);
       __syncthreads();

@@ -95,6 +95,12 @@ inline Launch launch(std::string symbol, std::int64_t blocks, int threads, std::
           .scratch_bytes = smem};
 }
 
+/// The same, to start while the launch ahead of it still runs: its kernel waits for that itself (cuda/launch_order.cuh).
+inline Launch early(Launch launch) {
+  launch.early = true;
+  return launch;
+}
+
 inline TensorSpec query_tensor(const SelectedProblem& p) {
   return {"q", Access::kRead, element_dtype(p.element), {p.total_q, std::int64_t{p.heads_kv} * p.group, p.head_dim}};
 }

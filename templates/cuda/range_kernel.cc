@@ -146,7 +146,10 @@ std::vector<Launch> RangeKernels::launches(const RangeProblem& p, const Config& 
   const std::int64_t tiles = ceil_div64(p.total_q * p.group, c.rows()) * p.heads_kv;
   Launch run = launch("kernel_entry_run", c.warpgroups() ? std::min(tiles, kMultiprocessors) : tiles, c.threads(),
                       static_cast<std::size_t>(c.smem_bytes(range_shape(p))));
-  if (c.warpgroups()) run.tensor_map = offsetof(RangeParams, k_map);
+  if (c.warpgroups()) {
+    run.early = true;
+    run.tensor_map = offsetof(RangeParams, k_map);
+  }
   return {launch("kernel_entry_prepare", c.warpgroups() ? laid_out_blocks(p, c) : 0, c.threads(), 0), std::move(run)};
 }
 

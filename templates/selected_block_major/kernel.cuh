@@ -1,5 +1,6 @@
 #pragma once
 // Owns the CUDA kernel of selected attention in block-major order: one K and V block against the queries that chose it.
+#include "cuda/launch_order.cuh"
 #include "cuda/mma.cuh"
 #include "selected_block_major/tiles.cuh"
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -202,6 +203,7 @@ FSA_DEVICE void run(const Params& p) {
   using T = Plan<kShape, kConfig>;
   using Multiplier = typename MultiplierOf<kShape, kConfig>::Type;
   extern __shared__ __align__(1024) unsigned char smem[];
+  cuda::let_next_launch_start();
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   Item item;
   if (!load_item<T>(p, lane, item)) return;

@@ -32,11 +32,9 @@ class Finder {
       cuda::hopper::RangeTile<T>& tile = tables_.tiles[i & 1];
       barrier(tables_.walk_empty[i & 1]).wait((i >> 1 & 1) ^ 1);
       if (threadIdx.x == 0) {
+        if (i > 0) taken = list.take(p_.range.next_tile, taken);
         list.describe(taken, tile);
-        if (taken >= 0) {
-          tile.all = {0, T::kParts * __ldg(p_.shared_count + place_of_tile(list, tile))};
-          taken = list.take(p_.range.next_tile);
-        }
+        if (taken >= 0) tile.all = {0, T::kParts * __ldg(p_.shared_count + place_of_tile(list, tile))};
       }
       cuda::hopper::sync_named<1, T::kFinders>();
       number = tile.number;

@@ -1,6 +1,7 @@
 #pragma once
 // Owns the warpgroups that attend shared blocks and merge the outputs with the partials of the other blocks.
 #include "cuda/hopper/range_attention.cuh"
+#include "cuda/launch_order.cuh"
 #include "partial_reduce/rows.cuh"
 #include "shared_reduce/config.h"
 
@@ -13,6 +14,7 @@ template <Shape kShape, Config kConfig>
 struct Plan : cuda::hopper::RangePlan<range_shape(kShape), kConfig.range(kShape)> {
   static constexpr bool kMembers = true, kRestoresCounter = true, kHoldsQueries = kConfig.holds_queries(kShape);
   static constexpr bool kTakesTurns = kConfig.units == 2;  // of two warpgroups
+  static constexpr bool kStartsEarly = kConfig.early != 0;
   static constexpr int kBlock = kShape.block_size, kParts = shared_blocks::ValueLayout::parts(kBlock);
   static constexpr int kUnitTokens = shared_blocks::unit_tokens(kShape.group), kTileTokens = tile(kShape).tokens();
   static constexpr int kStepWords = tile(kShape).step_words();
@@ -227,6 +229,7 @@ class Merger : cuda::hopper::RangeConsumer<T> {
         merge_tables_(tables),
         warp_memory_(memory_of_warps + (this->group_ * 4 + this->warp_) * T::kWarpBytes, this->lane_) {}
 
+  /// Partials are what the launch ahead leaves: with kStartsEarly a thread block's first tile is attended while that ends.
   FSA_DEVICE void run() {
     if (this->group_ == 1) this->pass_turn();
     int steps;
@@ -234,8 +237,13 @@ class Merger : cuda::hopper::RangeConsumer<T> {
     for (int i = 0; this->take_on(i, steps); ++i) {
       barrier(merge_tables_.list_full[i & 1]).wait(i >> 1 & 1);
       const List<T>& partials = merge_tables_.lists[i & 1];
-      begin_copies(partials);
+      const bool waits = T::kStartsEarly && i == 0;
+      if (!waits) begin_copies(partials);
       this->attend(steps);
+      if (waits) {
+        cuda::await_launch_ahead();
+        begin_copies(partials);
+      }
       merge(partials, this->head_, this->first_row_ + this->group_ * T::kUnitRows);
       this->release(merge_tables_.list_empty[i & 1]);
     }

@@ -22,7 +22,8 @@ struct Params {
   int nanoseconds;
 };
 
-/// Entries: `add` adds 1 to x; `mirror` reverses x (one block) through dynamic shared memory; `spin` waits.
+/// Entries: `add` adds 1 to x; `mirror` reverses x (one block) through dynamic shared memory; `spin` waits; `relay` lets the next launch
+/// start, waits, then adds 1 to x; `follow` says in x[n] whether x was old when it began, waits for the launch ahead and doubles x.
 constexpr const char* kKernels = R"(#pragma once
 struct Params { float* x; int n; int nanoseconds; };
 __device__ inline unsigned long long now() { unsigned long long t; asm volatile("mov.u64 %0, %globaltimer;" : "=l"(t)); return t; }
@@ -40,11 +41,26 @@ __device__ inline void spin(const Params& p) {
   const auto start = now();
   while (now() - start < p.nanoseconds) {}
 }
+__device__ inline void relay(const Params& p) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+  spin(p);
+  add(p);
+}
+__device__ inline void follow(const Params& p) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i == 0) p.x[p.n] = static_cast<volatile float*>(p.x)[0];
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+  if (i < p.n) p.x[i] *= 2;
+}
 )";
 
 Specialization kernels_on(const Target& target) {
   std::string source = "#include \"steps/kernel.cuh\"\n";
-  for (const char* entry : {"add", "mirror", "spin"})
+  for (const char* entry : {"add", "mirror", "spin", "relay", "follow"})
     source +=
         std::string("extern \"C\" __global__ void kernel_entry_") + entry + "(const __grid_constant__ Params p) { " + entry + "(p); }\n";
   return {.family = "steps",
@@ -54,7 +70,7 @@ Specialization kernels_on(const Target& target) {
           .config = Json::object(),
           .source = source,
           .constants = {},
-          .symbols = {"kernel_entry_add", "kernel_entry_mirror", "kernel_entry_spin"}};
+          .symbols = {"kernel_entry_add", "kernel_entry_mirror", "kernel_entry_spin", "kernel_entry_relay", "kernel_entry_follow"}};
 }
 
 Result<Binary> compile(const Target& target) {
@@ -64,13 +80,15 @@ Result<Binary> compile(const Target& target) {
   return compiler->compile(kernels_on(target));
 }
 
-enum Entry : std::size_t { kAdd, kMirror, kSpin };
+enum Entry : std::size_t { kAdd, kMirror, kSpin, kRelay, kFollow };
 constexpr int kMirrorFloats = 24 * 1024;  // 96 KiB of shared memory: past the 48 KiB that need no opt-in
 
 std::vector<Launch> launches() {
   return {{.symbol = "kernel_entry_add", .grid = {4, 1, 1}, .threads = 256},
           {.symbol = "kernel_entry_mirror", .threads = 256, .scratch_bytes = kMirrorFloats * sizeof(float)},
-          {.symbol = "kernel_entry_spin"}};
+          {.symbol = "kernel_entry_spin"},
+          {.symbol = "kernel_entry_relay", .grid = {4, 1, 1}, .threads = 256},
+          {.symbol = "kernel_entry_follow", .grid = {4, 1, 1}, .threads = 256, .early = true}};
 }
 
 class CudaDevice : public testing::Test {
@@ -139,6 +157,37 @@ TEST_F(CudaDevice, GivesABlockTheSharedMemoryItsLaunchNames) {
   ASSERT_TRUE(start(kMirror, {static_cast<float*>(x->data()), kMirrorFloats, 0}, nullptr));
   std::reverse(values.begin(), values.end());
   EXPECT_EQ(download(*x), values);
+}
+
+TEST_F(CudaDevice, AnEarlyLaunchSeesWhatTheLaunchAheadWroteOnceItHasWaited) {
+  const auto stream = device_->make_stream().value();
+  const Params params{nullptr, 1000, 200'000};
+  const auto run = [&](void* x) -> Result<void> {
+    FSA_RETURN_IF_ERROR(start(kRelay, {static_cast<float*>(x), params.n, params.nanoseconds}, stream.get()));
+    return start(kFollow, {static_cast<float*>(x), params.n, 0}, stream.get());
+  };
+  const auto x = upload(std::vector<float>(1001, 1.f));
+  ASSERT_TRUE(run(x->data()));
+  ASSERT_TRUE(device_->synchronize());
+  auto values = download(*x);
+  if (device_->target().arch.starts_with("sm_9")) {
+    EXPECT_EQ(values[1000], 1.f) << "it began when the launch ahead had ended";
+  }
+  values.resize(1000);
+  EXPECT_EQ(values, std::vector<float>(1000, 4.f));
+}
+
+TEST_F(CudaDevice, AnEarlyLaunchIsCapturedAsOne) {
+  const auto x = upload(std::vector<float>(1001, 1.f));
+  const auto timer = device_->make_timer([&](void* stream) -> Result<void> {
+    FSA_RETURN_IF_ERROR(start(kRelay, {static_cast<float*>(x->data()), 1000, 1000}, stream));
+    return start(kFollow, {static_cast<float*>(x->data()), 1000, 0}, stream);
+  });
+  ASSERT_TRUE(timer);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE((*timer)->run());
+  auto values = download(*x);
+  values.resize(1000);
+  EXPECT_EQ(values, std::vector<float>(1000, 22.f));  // 1 -> 4 -> 10 -> 22
 }
 
 TEST_F(CudaDevice, AnEmptyGridIsANoOp) {

@@ -20,8 +20,9 @@ class RangeFinder {
       RangeTile<T>& tile = tables_.tiles[i & 1];
       barrier(tables_.walk_empty[i & 1]).wait((i >> 1 & 1) ^ 1);
       if (threadIdx.x == 0) {
+        if (i == 1) await_launch_ahead();  // it sets the counter to 0
+        if (i > 0) taken = list.take(p_.next_tile, taken);
         list.describe(taken, tile);
-        if (taken >= 0) taken = list.take(p_.next_tile);
       }
       sync_named<1, T::kFinders>();
       number = tile.number;
@@ -92,6 +93,7 @@ class RangeFeeder {
   }
 
   FSA_DEVICE void run() {
+    await_launch_ahead();  // it lays V out
 #pragma unroll 1
     for (int i = 0;; ++i) {
       const RangeTile<T>& tile = tables_.tiles[i & 1];

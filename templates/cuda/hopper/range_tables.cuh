@@ -2,6 +2,7 @@
 // Owns what the warps of a thread block of Hopper's attention over ranges share: tiles of rows, steps, stages and barriers.
 #include "cuda/hopper/mbarrier.cuh"
 #include "cuda/hopper/range_plan.cuh"
+#include "cuda/launch_order.cuh"
 #include "cuda/range_rows.cuh"
 
 namespace fsa::cuda::hopper {
@@ -140,10 +141,11 @@ struct TileList {
     tile.head = number < 0 ? 0 : head(number);
     tile.first_row = number < 0 ? 0 : first_row(number);
   }
-  /// By one thread: the number of the next tile, or -1 where there is none, and then never again. The counter was 0 before the kernel
-  /// began. Where no kernel of the family's own sets it to 0, the last to ask does: every tile but a thread block's first is taken once,
-  /// and every thread block asks once in vain.
-  FSA_DEVICE int take(int* next_tile) const {
+  /// By one thread: the number of the tile after `last`, or -1 where there is none. The counter was 0 before the first was taken. Where no
+  /// kernel of the family's own sets it to 0, the last to ask does: every tile but a thread block's first is taken once, and every thread
+  /// block asks once in vain.
+  FSA_DEVICE int take(int* next_tile, int last) const {
+    if (last < 0) return -1;
     const int taken = atomicAdd(next_tile, 1), number = static_cast<int>(gridDim.x) + taken;
     if constexpr (T::kRestoresCounter)
       if (taken == heads * tiles - 1) *next_tile = 0;

@@ -2,6 +2,7 @@
 // Owns the pass that lays V out in panels, as shared memory holds them: a tile then comes by a bulk copy per panel, and the conversion
 // from bf16 to f16 is paid once.
 #include "cuda/hopper/range_plan.cuh"
+#include "cuda/launch_order.cuh"
 #include "cuda/memory.cuh"
 #include "cuda/range_softmax.cuh"
 
@@ -100,6 +101,7 @@ FSA_DEVICE void begin_tiles(const RangeParams& p) {
 template <RangeShape kShape, RangeConfig kConfig>
 FSA_DEVICE void lay_out_tiles(const RangeParams& p) {
   using T = RangePlan<kShape, kConfig>;
+  let_next_launch_start();
   begin_tiles(p);
   const int blocks = laid_out_blocks<T>(p), head = blockIdx.x / blocks, first_row = blockIdx.x % blocks * T::kKeys;
   lay_out_values<T>(p, head, first_row, used_rows(p), first_row);
