@@ -32,6 +32,15 @@ Json make_identity(const CudaContext& context, const Target& target) {
           {"bandwidth_class", bandwidth_class(context)}};
 }
 
+/// Whether GPU and driver know programmatic dependent launch, in captured graphs, too: from Hopper and CUDA 12.3 on. Without, launches that
+/// may start early start in order.
+bool knows_early_launches(const CudaContext& context) {
+  const CudaDriver& driver = context.driver();
+  int version = 0;
+  driver.driver_get_version(&version);
+  return context.attribute(CudaDriver::kMajor) >= 9 && version >= 12030 && driver.launch_kernel_with_attributes;
+}
+
 class CudaBuffer final : public Buffer {
  public:
   CudaBuffer(std::shared_ptr<const CudaContext> context, CudaDriver::Pointer pointer, std::size_t size)
@@ -56,7 +65,7 @@ class CudaDevice final : public Device {
         target_(std::move(target)),
         identity_(make_identity(*context_, target_)),
         name_(context_->describe()),
-        starts_early_(context_->attribute(CudaDriver::kMajor) >= 9 && context_->driver().launch_kernel_with_attributes) {}
+        starts_early_(knows_early_launches(*context_)) {}
 
   const Target& target() const override { return target_; }
   const Json& identity() const override { return identity_; }
@@ -185,7 +194,7 @@ class CudaDevice final : public Device {
   Target target_;
   Json identity_;
   std::string name_;
-  bool starts_early_;  // GPU and driver know programmatic dependent launch
+  bool starts_early_;
 };
 
 }  // namespace
