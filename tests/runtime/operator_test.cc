@@ -9,8 +9,7 @@ namespace fsa {
 namespace {
 
 Json problem(int group = 4) {
-  return to_problem_json({.head_dim = 64, .head_dim_v = 64, .heads_q = 2 * group, .heads_kv = 2, .topk = 4, .total_q = 512, .total_k = 512})
-      .value();
+  return to_problem_json({.head_dim = 64, .head_dim_v = 64, .heads_q = 2 * group, .heads_kv = 2, .topk = 4, .total_q = 512, .total_k = 512}).value();
 }
 
 Target target(std::string_view name) { return Target::parse(name).value(); }
@@ -133,7 +132,7 @@ TEST(Operator, TheHybridOrderIsTheDefaultWhereATargetHasItAndEnoughRowsShareBloc
   EXPECT_EQ(order(16, 32768, "sm_90a"), "hybrid");
   EXPECT_EQ(order(4, 16384, "sm_90a"), "block_major");  // one kernel less
   EXPECT_EQ(order(2, 65536, "sm_90a"), "block_major");
-  EXPECT_EQ(order(4, 65536, "sm_80"), "block_major");            // has no wgmma
+  EXPECT_EQ(order(4, 65536, "sm_80"), "block_major");             // has no wgmma
   EXPECT_EQ(order(4, 65536, "sm_90a", 1 << 20), "block_major");  // few queries of long contexts
 }
 
