@@ -9,6 +9,9 @@ struct Config {
   int warps = 8;             ///< per thread block, which counts and fills one segment of queries
   int segment_tokens = 256;  ///< queries per segment, at least; more where the counts would outgrow the index itself
 
+  int chunk_mib = 32;  ///< MiB of Q rows of one kv head whose work items run together, at least kLeastChunkMib
+
+  static constexpr int kLeastChunkMib = 32;
   /// Cells that a thread block marks at a time: all of them in most problems, in several passes for very long contexts.
   static constexpr int kPassCells = 2688;
   /// Entries that a thread block of fill sorts before it stores them.

@@ -16,7 +16,7 @@ struct Segmentation {
 Segmentation segmentation(const SelectedProblem& p, const Config& c) {
   const std::int64_t tokens = std::max<std::int64_t>(c.segment_tokens, power_of_two_above(cuda::ceil_div64(p.cells(), p.topk)));
   const std::int64_t segments = std::max<std::int64_t>(1, cuda::ceil_div64(p.total_q, tokens));
-  const std::int64_t chunk = std::clamp<std::int64_t>(chunk_tokens(p) / tokens, 1, segments);
+  const std::int64_t chunk = std::clamp<std::int64_t>(chunk_tokens(p, c.chunk_mib) / tokens, 1, segments);
   return {.segment_tokens = tokens, .segments = segments, .chunk_segments = chunk, .chunks = cuda::ceil_div64(segments, chunk)};
 }
 
@@ -30,7 +30,8 @@ std::int64_t scratch_words(const SelectedProblem& p, const Config& c) {
 }  // namespace
 
 const FieldTable<Config>& Cuda::config_fields() {
-  static const FieldTable<Config> fields{{"warps", &Config::warps}, {"segment_tokens", &Config::segment_tokens}};
+  static const FieldTable<Config> fields{
+      {"warps", &Config::warps}, {"segment_tokens", &Config::segment_tokens}, {"chunk_mib", &Config::chunk_mib}};
   return fields;
 }
 
@@ -42,13 +43,15 @@ Config Cuda::default_config(const Problem& p, const Target&) {
 }
 
 std::vector<Tunable<Config>> Cuda::tunables(const Problem&, const Target&) {
-  return {{config_fields()[0], {4, 8, 16}}, {config_fields()[1], {64, 128, 256, 512}}};
+  return {{config_fields()[0], {4, 8, 16}}, {config_fields()[1], {64, 128, 256, 512}}, {config_fields()[2], {32, 64}}};
 }
 
 std::string Cuda::invalid_reason(const Problem&, const Config& c, const Target&) {
   if (c.warps != 4 && c.warps != 8 && c.warps != 16) return fmt::format("warps is {}, not 4, 8 or 16", c.warps);
   if (c.segment_tokens < 32 || c.segment_tokens > 4096 || (c.segment_tokens & (c.segment_tokens - 1)) != 0)
     return fmt::format("segment_tokens is {}, not a power of two from 32 to 4096", c.segment_tokens);
+  if (c.chunk_mib < Config::kLeastChunkMib || c.chunk_mib > 1024)
+    return fmt::format("chunk_mib is {}, not {} to 1024", c.chunk_mib, Config::kLeastChunkMib);
   return {};
 }
 

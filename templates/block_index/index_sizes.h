@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "templates/block_index/config.h"
 #include "templates/cuda/host_kernel.h"
 
 namespace fsa::block_index {
@@ -18,17 +19,18 @@ inline std::int64_t power_of_two_above(std::int64_t x) {
   return power;
 }
 
-/// Queries whose work items run together, a power of two: their Q rows of one kv head stay in L2 (32 MiB of the 40 to 60
-/// that data-centre GPUs have), unless items would then fall under 512 rows on average and load K and V too often.
-inline std::int64_t chunk_tokens(const SelectedProblem& p) {
-  const std::int64_t cached = (std::int64_t{32} << 20) / (std::int64_t{2} * p.group * p.head_dim);
+/// Queries whose work items run together, a power of two: their Q rows of one kv head, `mib` MiB of them, stay in L2 (of the 40 to 60 that
+/// data-centre GPUs have), unless items would then fall under 512 rows on average and load K and V too often.
+inline std::int64_t chunk_tokens(const SelectedProblem& p, int mib) {
+  const std::int64_t cached = (std::int64_t{mib} << 20) / (std::int64_t{2} * p.group * p.head_dim);
   const std::int64_t filled = 512 * p.cells() / (std::int64_t{p.topk} * p.group);
   return power_of_two_above(std::max<std::int64_t>({cached, filled, 1024}));
 }
 
 /// Upper bound of the work items: every run of a (kv head, chunk, cell) adds at most one that is not full.
 inline std::int64_t max_work_items(const SelectedProblem& p) {
-  const std::int64_t runs = p.heads_kv * p.cells() * std::max<std::int64_t>(1, cuda::ceil_div64(p.total_q, chunk_tokens(p)));
+  const std::int64_t runs =
+      p.heads_kv * p.cells() * std::max<std::int64_t>(1, cuda::ceil_div64(p.total_q, chunk_tokens(p, Config::kLeastChunkMib)));
   return p.entries() / item_tokens(p) + std::min(p.entries(), runs);
 }
 

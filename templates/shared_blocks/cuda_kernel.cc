@@ -65,7 +65,7 @@ Config Cuda::default_config(const Problem& p, const Target&) {
 
 std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& target) {
   std::vector<std::int64_t> queries;
-  for (const int rows : {1, 24, 48, 96}) queries.push_back(std::clamp(ceil_div(rows, p.group), 1, TileShape::of(p).tokens()));
+  for (const int rows : {1, 24, 48, 56, 96}) queries.push_back(std::clamp(ceil_div(rows, p.group), 1, TileShape::of(p).tokens()));
   return {{config_fields()[0], cuda::values_with({4, 8}, default_config(p, target).warps)},
           {config_fields()[1], cuda::values_with(queries, default_config(p, target).min_queries)}};
 }

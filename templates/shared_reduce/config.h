@@ -30,6 +30,7 @@ struct Config {
   int stages = 2;                   ///< K and V buffers
   int ring = 3;                     ///< partials of a row that come at once
   Partial partial = Partial::kF16;  ///< as in selected_block_major
+  int pingpong = 0;                 ///< 1: the two warpgroups of a tile of two units start their products in turns
   int early = 0;                    ///< 1: starts while selected_block_major still runs, and attends a first tile until that has ended
 
   /// Registers that members and merging take beside what attention over ranges does.
@@ -40,7 +41,8 @@ struct Config {
             .row_tiles = 1,
             .keys = shared_blocks::ValueLayout::part_keys(s.block_size),
             .stages = stages,
-            .blocks = 1};
+            .blocks = 1,
+            .pingpong = pingpong};
   }
   /// Registers of a lane that attends, without Q.
   FSA_HOST_DEVICE constexpr int attending_registers(const Shape& s) const {

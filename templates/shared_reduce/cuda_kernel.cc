@@ -73,11 +73,9 @@ Result<void> check(const Problem& p, const Target& target) {
 }
 
 const FieldTable<Config>& Cuda::config_fields() {
-  static const FieldTable<Config> fields{{"units", &Config::units},
-                                         {"stages", &Config::stages},
-                                         {"ring", &Config::ring},
-                                         {"partial", &Config::partial, partial_names()},
-                                         {"early", &Config::early}};
+  static const FieldTable<Config> fields{{"units", &Config::units},       {"stages", &Config::stages},
+                                         {"ring", &Config::ring},         {"partial", &Config::partial, partial_names()},
+                                         {"pingpong", &Config::pingpong}, {"early", &Config::early}};
   return fields;
 }
 
@@ -85,7 +83,7 @@ Config Cuda::default_config(const Problem& p, const Target& target) {
   const Shape s = shape(p);
   // What the first of many tiles saves is lost again by the longer code.
   const bool few_tiles = p.heads_kv * shared_blocks::tiles(p) <= 48 * cuda::kMultiprocessors;
-  Config c{.units = tile(s).units, .partial = static_cast<Partial>(p.partial), .early = few_tiles};
+  Config c{.units = tile(s).units, .partial = static_cast<Partial>(p.partial), .pingpong = tile(s).units == 2, .early = few_tiles};
   while (c.ring > 2 && !short_of_memory(s, c, target).empty()) --c.ring;
   for (Config more = c; c.stages < 4; c = more) {
     ++more.stages;
@@ -97,13 +95,14 @@ Config Cuda::default_config(const Problem& p, const Target& target) {
 std::vector<Tunable<Config>> Cuda::tunables(const Problem& p, const Target& target) {
   const Config c = default_config(p, target);
   const auto& f = config_fields();
-  return {{f[0], {c.units}}, {f[1], {2, 3, 4}}, {f[2], cuda::values_with({2, 3, 4}, c.ring)}, {f[4], {0, 1}}};
+  return {{f[0], {c.units}}, {f[1], {2, 3, 4}}, {f[2], cuda::values_with({2, 3, 4}, c.ring)}, {f[4], {0, 1}}, {f[5], {0, 1}}};
 }
 
 std::string Cuda::invalid_reason(const Problem& p, const Config& c, const Target& target) {
   if (target.arch != "sm_90a") return fmt::format("{} has no wgmma: sm_90a has", target.arch);
   if (c.units != tile(shape(p)).units) return fmt::format("units is {}, not the {} of a tile", c.units, tile(shape(p)).units);
   if (c.stages < 2 || c.stages > 8) return fmt::format("stages is {}, not 2 to 8", c.stages);
+  if (c.pingpong < 0 || c.pingpong > (c.units == 2 ? 1 : 0)) return fmt::format("pingpong is {}, not 0, or 1 for two units", c.pingpong);
   if (c.early < 0 || c.early > 1) return fmt::format("early is {}, not 0 or 1", c.early);
   if (c.ring < 2 || c.ring > 16) return fmt::format("ring is {}, not 2 to 16", c.ring);
   if (c.partial != static_cast<Partial>(p.partial)) return "partial is not the element type of the partial outputs";

@@ -9,7 +9,7 @@ namespace fsa {
 /// it attends itself: densely, query-major.
 struct SharedReduceFamily {
   static constexpr std::string_view kName = "shared_reduce";
-  static constexpr int kVersion = 3;
+  static constexpr int kVersion = 4;
   using Problem = PartialReduceProblem;
   using Shape = shared_reduce::Shape;
   static const FieldTable<Problem>& problem_fields() { return partial_reduce::problem_fields(); }

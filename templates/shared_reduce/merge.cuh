@@ -13,7 +13,6 @@ using cuda::hopper::barrier;
 template <Shape kShape, Config kConfig>
 struct Plan : cuda::hopper::RangePlan<range_shape(kShape), kConfig.range(kShape)> {
   static constexpr bool kMembers = true, kRestoresCounter = true, kHoldsQueries = kConfig.holds_queries(kShape);
-  static constexpr bool kTakesTurns = kConfig.units == 2;  // of two warpgroups
   static constexpr bool kStartsEarly = kConfig.early != 0;
   static constexpr int kBlock = kShape.block_size, kParts = shared_blocks::ValueLayout::parts(kBlock);
   static constexpr int kUnitTokens = shared_blocks::unit_tokens(kShape.group), kTileTokens = tile(kShape).tokens();
