@@ -28,7 +28,7 @@ RangeProblem range_problem(const CompressedAttentionProblem& problem);
 
 struct CompressedAttentionFamily : RangeFamily<CompressedAttentionProblem> {
   static constexpr std::string_view kName = "compressed_attention";
-  static constexpr int kVersion = 7;
+  static constexpr int kVersion = 8;
   static const FieldTable<Problem>& problem_fields();
   static Result<void> check(const Problem& problem, const Target& target);
 };

@@ -25,6 +25,7 @@ struct RangePlan {
   using KTile = SmemTile<RangeConfig::k_columns(kShape)>;
   using VTile = SmemTile<RangeConfig::v_columns(kShape)>;
   static constexpr int kOutputTiles = VTile::kChunks;
+  static constexpr bool kPermutesColumns = false;
   static constexpr bool kHoldsQueries = kConfig.held_registers(kShape) > 0;
   /// How far, in units of log2, a row's maximum may rise above its reference before its sums move to a new one: f16
   /// probabilities reach 2^16, and a move is a pass over the accumulators.

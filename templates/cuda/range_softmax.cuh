@@ -166,11 +166,22 @@ FSA_DEVICE void pack_probabilities(unsigned (&a)[4], const float (&s)[T::kKeyTil
   for (int i = 0; i < 4; ++i) a[i] = pack2<true>(s[2 * k + i / 2][2 * (i % 2)], s[2 * k + i / 2][2 * (i % 2) + 1]);
 }
 
-/// Stores the first `columns` (nothing where that is negative) of a row's columns in four output tiles; x[i] are the lane's
-/// two of tile i, `at` is column 0 of the first.
-template <Element kOutput>
+/// Stores the first `columns` (nothing where that is negative) of a row's columns in four output tiles, `at` is column 0 of the first. x[i]
+/// are the lane's two of tile i, or with kNeighbours two of its eight neighbours.
+template <Element kOutput, bool kNeighbours>
 FSA_DEVICE void store_columns(char* at, int columns, const float (&x)[4][2], int lane) {
-  if constexpr (kOutput == Element::kF32) {
+  if constexpr (kOutput == Element::kF32 && kNeighbours) {
+    // A lane's eight fill a sector of memory, which stores should not write by halves: two lanes store the first's, then the second's.
+    const bool odd = lane & 1;
+    float others[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) others[i] = __shfl_xor_sync(~0u, odd ? x[i / 2][i % 2] : x[2 + i / 2][i % 2], 1);
+    const float4 other = make_float4(others[0], others[1], others[2], others[3]);
+    const int sector = lane % 4 & 2;
+    float4* const half = reinterpret_cast<float4*>(at + 8 * sector * 4) + odd;
+    if (8 * sector < columns) half[0] = odd ? other : make_float4(x[0][0], x[0][1], x[1][0], x[1][1]);
+    if (8 * sector + 8 < columns) half[2] = odd ? make_float4(x[2][0], x[2][1], x[3][0], x[3][1]) : other;
+  } else if constexpr (kOutput == Element::kF32) {
     // The quad's four stores of 8 bytes fill a sector of memory.
 #pragma unroll
     for (int i = 0; i < 4; ++i)
@@ -179,7 +190,7 @@ FSA_DEVICE void store_columns(char* at, int columns, const float (&x)[4][2], int
     unsigned words[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) words[i] = pack2 < kOutput == Element::kF16 > (x[i][0], x[i][1]);
-    quad_transpose(words, lane);
+    if constexpr (!kNeighbours) quad_transpose(words, lane);
     if (8 * (lane % 4) < columns) *reinterpret_cast<uint4*>(at + 8 * (lane % 4) * 2) = make_uint4(words[0], words[1], words[2], words[3]);
   }
 }
@@ -226,7 +237,7 @@ FSA_DEVICE void store_outputs(const RangeParams& p, const RangeState<T>& state, 
 #pragma unroll
           for (int e = 0; e < 2; ++e)
             x[i][e] = n + i < T::kOutputTiles ? state.o[r][n + i < T::kOutputTiles ? n + i : 0][2 * half + e] * factor * to_unit : 0;
-        store_columns<kOutput>(at + n * 8 * kBytes, exists ? T::kDv - n * 8 : -1, x, lane);
+        store_columns<kOutput, T::kPermutesColumns>(at + n * 8 * kBytes, exists ? T::kDv - n * 8 : -1, x, lane);
       }
     }
 }

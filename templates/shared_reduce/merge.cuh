@@ -52,6 +52,7 @@ struct Tables : cuda::hopper::RangeTables<T> {
 struct RowList {
   unsigned entries;  // address in shared memory
   int count, in_group;
+  const char* rows;  // the lane's first piece of the partial of entry 0: of another it is a multiple of an entry's bytes further on
 };
 
 /// A lane's columns of a row, of every 32 columns 8 neighbours, and of partial rows as they come.
@@ -130,19 +131,19 @@ class WarpMemory {
   FSA_DEVICE float weight_of(int half, int t) const { return __uint_as_float(cuda::load_smem(weight(half, t))); }
 
   /// Starts the copies of the partials numbered t of both rows to stage `stage`; zeros where a row has none.
-  FSA_DEVICE void copy(const void* partial, const RowList (&lists)[2], int t, int stage) const {
+  FSA_DEVICE void copy(const RowList (&lists)[2], int t, int stage) const {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const bool exists = t < lists[half].count;
       const int entry = exists ? static_cast<int>(cuda::load_smem(lists[half].entries + t * 4)) : 0;
-      const char* const rows = partial_reduce::entry_rows<T::kPartial>(partial, entry, T::kGroup, T::kDv);
+      const char* const rows = partial_reduce::entry_rows<T::kPartial>(lists[half].rows, entry, T::kGroup, T::kDv);
 #pragma unroll
       for (int piece = 0; piece < Columns::kPieces; ++piece)
 #pragma unroll
         for (int c = 0; c < Piece::kChunks; ++c)
-          cuda::copy_async_or_zero<Columns::kChunkBytes>(
-              chunk(stage, half, piece, c), rows + Piece::template offset<T::kGroup>(lists[half].in_group, T::kDv, piece * 4 + quarter_, c),
-              exists && Columns::has(piece, quarter_));
+          cuda::copy_async_or_zero<Columns::kChunkBytes>(chunk(stage, half, piece, c),
+                                                         rows + Piece::template offset<T::kGroup>(0, T::kDv, piece * 4, c),
+                                                         exists && Columns::has(piece, quarter_));
     }
     cuda::commit_copies();
   }
@@ -172,7 +173,8 @@ class RowSums {
   using Columns = LaneColumns<T>;
   static constexpr int kGroups = Columns::kGroups;
 
-  /// Begins with the dense outputs of the lane's first or second row, in the columns that products leave with it, times `factor`.
+  /// Begins with the dense outputs of the lane's first or second row, in the columns that products leave with it, times `factor`. Of V as
+  /// it is laid out these are the lane's own, unless no whole groups of 32.
   template <class Outputs>
   FSA_DEVICE void begin(const Outputs& o, int half, float factor, int lane) {
     if constexpr (T::kPacked) factor /= cuda::kHeadroom12;
@@ -186,7 +188,7 @@ class RowSums {
           const int tile = 4 * group + i;
           words[i] = tile < T::kOutputTiles ? __float_as_uint(o[tile < T::kOutputTiles ? tile : 0][2 * half + e] * factor) : 0;
         }
-        cuda::quad_transpose(words, lane);
+        if constexpr (!T::kPermutesColumns) cuda::quad_transpose(words, lane);
 #pragma unroll
         for (int i = 0; i < 4; ++i) column(group, 2 * i + e) = __uint_as_float(words[i]);
       }
@@ -251,6 +253,7 @@ class Merger : cuda::hopper::RangeConsumer<T> {
 
  private:
   using Row = partial_reduce::Row<T::kMergeShape>;
+  using Piece = typename LaneColumns<T>::Piece;
 
   /// Of the unit's 64 rows the lane's first or second.
   FSA_DEVICE int row_of(int half) const { return this->warp_ * 16 + this->lane_ / 4 + 8 * half; }
@@ -259,7 +262,9 @@ class Merger : cuda::hopper::RangeConsumer<T> {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int query = this->group_ * T::kUnitTokens + min(row_of(half) / T::kGroup, T::kUnitTokens - 1);
-      lists[half] = {cuda::smem_address(list.entry[query]), list.count[query], row_of(half) % T::kGroup};
+      const int in_group = row_of(half) % T::kGroup;
+      lists[half] = {cuda::smem_address(list.entry[query]), list.count[query], in_group,
+                     static_cast<const char*>(merged_.partial_o) + Piece::template offset<T::kGroup>(in_group, T::kDv, this->lane_ % 4, 0)};
     }
   }
 
@@ -269,7 +274,7 @@ class Merger : cuda::hopper::RangeConsumer<T> {
     get_lists(list, lists);
     warp_memory_.copy_scales(merged_, lists);
 #pragma unroll
-    for (int i = 0; i < T::kRing; ++i) warp_memory_.copy(merged_.partial_o, lists, i, i);
+    for (int i = 0; i < T::kRing; ++i) warp_memory_.copy(lists, i, i);
   }
 
   FSA_DEVICE void merge(const List<T>& list, int head, int unit_row) {
@@ -291,7 +296,7 @@ class Merger : cuda::hopper::RangeConsumer<T> {
       cuda::wait_copies<T::kRing - 1>();
 #pragma unroll
       for (int half = 0; half < 2; ++half) sums[half].add(warp_memory_, stage, half, warp_memory_.weight_of(half, t), unpack);
-      warp_memory_.copy(merged_.partial_o, lists, t + T::kRing, stage);
+      warp_memory_.copy(lists, t + T::kRing, stage);
       stage = stage + 1 == T::kRing ? 0 : stage + 1;
     }
     // Copies past the last partial, of zeros, may be under way: none may follow another to the same place.

@@ -26,7 +26,7 @@ RangeProblem range_problem(const SlidingWindowProblem& problem);
 
 struct SlidingWindowFamily : RangeFamily<SlidingWindowProblem> {
   static constexpr std::string_view kName = "sliding_window";
-  static constexpr int kVersion = 7;
+  static constexpr int kVersion = 8;
   static const FieldTable<Problem>& problem_fields();
   static Result<void> check(const Problem& problem, const Target& target);
 };

@@ -18,6 +18,8 @@ struct RangePlan {
   static constexpr int kUnitRows = 64;             // rows of a tile that a warpgroup's 64 stand for
   static constexpr bool kMembers = false;          // steps name the queries that see them
   static constexpr bool kRestoresCounter = false;  // the counter of tiles: prepare sets it to 0
+  /// Of V, within groups of 32: see TilePieces::permute_columns. Wide outputs leave no registers to store them as f32 then.
+  static constexpr bool kPermutesColumns = kShape.head_dim_v % 32 == 0 && kShape.head_dim_v <= 128;
   static constexpr int kLookups = kRows / 32, kCopiers = 128, kFinders = 96, kThreads = kConfig.threads();
   static constexpr int kGroup = kShape.group, kD = kShape.head_dim, kDv = kShape.head_dim_v, kDepth = RangeConfig::k_columns(kShape);
   static constexpr int kStepAlign = RangeConfig::kStepAlign;

@@ -26,6 +26,17 @@ class TilePieces {
     }
   }
 
+  /// Orders every 32 columns so that what products leave with a lane are 8 neighbours: column 8q + 2n + e goes to 8n + 2q + e.
+  FSA_DEVICE void permute_columns() {
+    static_assert(Tile::kChunks % 4 == 0, "four neighbouring threads hold 32 columns");
+#pragma unroll
+    for (int u = 0; u < kPieces; ++u) {
+      unsigned words[4] = {pieces_[u].x, pieces_[u].y, pieces_[u].z, pieces_[u].w};
+      quad_transpose(words, threadIdx.x % 32);
+      pieces_[u] = make_uint4(words[0], words[1], words[2], words[3]);
+    }
+  }
+
   FSA_DEVICE void store(unsigned char* panels, const LaidOutRows<T>& rows) const {
 #pragma unroll
     for (int u = 0; u < kPieces; ++u) {
@@ -89,6 +100,7 @@ FSA_DEVICE void lay_out_values(const RangeParams& p, int head, int from, const K
     v.to_f16(scale);
   }
   if (threadIdx.x == 0) p.v_fields[head * laid_out_blocks<T>(p) + to / T::kKeys] = TileField::of(scale.field, finite).word;
+  if constexpr (T::kPermutesColumns) v.permute_columns();
   v.store(p.v_tiles, {p, head, to});
 }
 
