@@ -14,6 +14,9 @@ constexpr int kMostPieces = 8;  // of 16 bytes, that a lane holds while it lays 
 /// Parts of V, of all heads.
 std::int64_t layout_parts(const SelectedProblem& p) { return p.heads_kv * p.cells() * ValueLayout::parts(p.block_size); }
 
+/// One for each tile of each head, and for each part.
+std::int64_t thread_blocks(const SelectedProblem& p) { return p.heads_kv * tiles(p) + layout_parts(p); }
+
 }  // namespace
 
 Result<void> check(const SelectedProblem& p, const Target& target) {
@@ -100,8 +103,7 @@ std::vector<TensorSpec> Cuda::tensors(const Problem& p, const Config&) {
 }
 
 std::vector<Launch> Cuda::launches(const Problem& p, const Config& c) {
-  const std::int64_t blocks = p.total_q > 0 ? p.heads_kv * tiles(p) + layout_parts(p) : 0;
-  return {cuda::launch("kernel_entry", blocks, c.threads(), resources(p, c).scratch_bytes)};
+  return {cuda::launch("kernel_entry", p.total_q > 0 ? thread_blocks(p) : 0, c.threads(), resources(p, c).scratch_bytes)};
 }
 
 Params Cuda::pack(const Problem& p, const Config&, std::span<const TensorView> t) {
@@ -125,7 +127,8 @@ Params Cuda::pack(const Problem& p, const Config&, std::span<const TensorView> t
                      .total_rows = static_cast<int>(p.cells()) * p.block_size,
                      .v_tiles = cuda::pointer<unsigned char>(t[8]),
                      .v_fields = cuda::pointer<int>(t[9])},
-          .parts = static_cast<int>(layout_parts(p))};
+          .parts = static_cast<int>(layout_parts(p)),
+          .period = static_cast<int>(thread_blocks(p) / std::max<std::int64_t>(layout_parts(p), 1))};
 }
 
 }  // namespace fsa::shared_blocks

@@ -10,7 +10,7 @@ namespace fsa {
 /// that attention.
 struct SharedBlocksFamily : SelectedFamily {
   static constexpr std::string_view kName = "shared_blocks";
-  static constexpr int kVersion = 5;
+  static constexpr int kVersion = 6;
   static Result<void> check(const Problem& p, const Target& target) { return shared_blocks::check(p, target); }
   /// Indices are read once and written once, and so is V.
   static Work work(const Problem& p) {

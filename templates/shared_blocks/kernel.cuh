@@ -22,16 +22,24 @@ class BlockTable {
     for (int i = thread; i < kPlaces; i += threads) cells_[i] = kFree;
     for (int i = thread; i < kWords * kPlaces; i += threads) members_[i] = 0;
   }
-  /// Query `token` of the tile chose `cell`; gives its place.
-  FSA_DEVICE int add(int cell, int token) const {
-    int place = first_place(cell);
-    while (true) {
-      const int found = atomicCAS(cells_ + place, kFree, cell);
-      if (found == kFree || found == cell) break;
-      place = next_place(place);
+  /// Query `token` of the tile chose `cells`, where they are not negative; gives their places. What is found at the first places is asked
+  /// for at once: each answer takes a trip to shared memory.
+  template <int kCount>
+  FSA_DEVICE void add(const int (&cells)[kCount], int token, int (&places)[kCount]) const {
+    int found[kCount];
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      places[i] = first_place(cells[i]);
+      found[i] = cells[i] < 0 ? kFree : atomicCAS(cells_ + places[i], kFree, cells[i]);
     }
-    atomicOr(members_ + word_of(token) * kPlaces + place, 1u << bit_of(token));
-    return place;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      while (found[i] != kFree && found[i] != cells[i]) {
+        places[i] = next_place(places[i]);
+        found[i] = atomicCAS(cells_ + places[i], kFree, cells[i]);
+      }
+      if (cells[i] >= 0) atomicOr(members_ + word_of(token) * kPlaces + places[i], 1u << bit_of(token));
+    }
   }
   /// Whether the members that are left at a place hold `token`.
   FSA_DEVICE bool has(int place, int token) const { return members(place, word_of(token)) >> bit_of(token) & 1; }
@@ -103,24 +111,56 @@ FSA_DEVICE SeenKeys seen_keys(const Params& p, int cell, int token) {
 template <Shape kShape, Config kConfig>
 constexpr int kSlotsAtOnce = cuda::slots_at_once(kShape.topk, Config::slots(kShape) / kConfig.threads());
 
-/// Calls visit(slot, token, blocks) for the slots of a tile of `tokens` queries, kSlotsAtOnce neighbours at a time, this thread's among
-/// them; tokens ascend. All are counted from the tile's first. Four numbers are in flight.
-template <Shape kShape, Config kConfig, class Visit>
-FSA_DEVICE void for_each_slot(const int* blocks, int tokens, Visit visit) {
-  constexpr int kCount = kSlotsAtOnce<kShape, kConfig>, kStride = kConfig.threads() * kCount, kAhead = 4 / kCount;
-  const bool aligned = cuda::are_aligned<kCount>(blocks);
-  const int end = tokens * kShape.topk;
-#pragma unroll 1
-  for (int first = static_cast<int>(threadIdx.x) * kCount; first < end; first += kAhead * kStride) {
-    int chosen[kAhead][kCount];
-#pragma unroll
-    for (int u = 0; u < kAhead; ++u)
-      if (const int slot = first + u * kStride; slot < end) cuda::load_slots(chosen[u], blocks + slot, aligned);
-#pragma unroll
-    for (int u = 0; u < kAhead; ++u)
-      if (const int slot = first + u * kStride; slot < end) visit(slot, slot / kShape.topk, chosen[u]);
+/// This thread's slots among those of a tile, kSlotsAtOnce neighbours at a time. Few are asked for at once, when this is made, and held; of
+/// more, four are in flight whenever they are gone through.
+template <Shape kShape, Config kConfig>
+class TileSlots {
+ public:
+  static constexpr int kCount = kSlotsAtOnce<kShape, kConfig>;
+
+  /// Of the tile whose `tokens` queries' blocks begin at `blocks`.
+  FSA_DEVICE TileSlots(const int* blocks, int tokens)
+      : blocks_(blocks), end_(tokens * kShape.topk), aligned_(cuda::are_aligned<kCount>(blocks)) {
+    if constexpr (kHolds) load(first_slot());
   }
-}
+
+  /// Calls visit(slot, token, blocks); tokens ascend. All are counted from the tile's first.
+  template <class Visit>
+  FSA_DEVICE void for_each(Visit visit) {
+    if constexpr (kHolds) {
+      pass(first_slot(), visit);
+    } else {
+#pragma unroll 1
+      for (int first = first_slot(); first < end_; first += kAhead * kStride) {
+        load(first);
+        pass(first, visit);
+      }
+    }
+  }
+
+ private:
+  static constexpr int kStride = kConfig.threads() * kCount, kRounds = ceil_div(Config::slots(kShape), kStride);
+  static constexpr bool kHolds = kRounds * kCount <= 16;
+  static constexpr int kAhead = kHolds ? kRounds : 4 / kCount;
+
+  FSA_DEVICE static int first_slot() { return static_cast<int>(threadIdx.x) * kCount; }
+  FSA_DEVICE void load(int first) {
+#pragma unroll
+    for (int u = 0; u < kAhead; ++u)
+      if (const int slot = first + u * kStride; slot < end_) cuda::load_slots(chosen_[u], blocks_ + slot, aligned_);
+  }
+  template <class Visit>
+  FSA_DEVICE void pass(int first, Visit visit) const {
+#pragma unroll
+    for (int u = 0; u < kAhead; ++u)
+      if (const int slot = first + u * kStride; slot < end_) visit(slot, slot / kShape.topk, chosen_[u]);
+  }
+
+  const int* blocks_;
+  int end_;
+  bool aligned_;
+  int chosen_[kAhead][kCount];
+};
 
 /// Finds the steps of tile `number` of all heads' tiles.
 template <Shape kShape, Config kConfig>
@@ -135,22 +175,24 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   unsigned short* const place_of_slot = reinterpret_cast<unsigned short*>(kept + kSlots);
   __shared__ int count;
   const int head = number / p.tiles, tile = number % p.tiles, first_token = tile * kTokens;
-  constexpr int kCount = kSlotsAtOnce<kShape, kConfig>;
+  constexpr int kCount = TileSlots<kShape, kConfig>::kCount;
   const int tokens = min(kTokens, p.total_q - first_token);
   const long long first_slot = (static_cast<long long>(head) * p.total_q + first_token) * kShape.topk;
-  const int* const blocks = p.block_indices + first_slot;
+  // Numbers of blocks and the first query's sequence are on their way while the table is cleared.
+  TileSlots<kShape, kConfig> slots(p.block_indices + first_slot, tokens);
+  cuda::CellFinder<kShape.block_size, Params> finder(p, first_token);
   if (threadIdx.x == 0) count = 0;
   table.clear(threadIdx.x, kThreads);
   __syncthreads();
 
-  cuda::CellFinder<kShape.block_size, Params> finder(p, first_token);
-  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, const int (&chosen)[kCount]) {
+  slots.for_each([&](int slot, int token, const int (&chosen)[kCount]) {
     finder.move_to(first_token + token);
+    int cells[kCount], places[kCount];
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      const int cell = finder.cell(chosen[i]);
-      place_of_slot[slot + i] = cell >= 0 ? static_cast<unsigned short>(table.add(cell, token)) : kNowhere;
-    }
+    for (int i = 0; i < kCount; ++i) cells[i] = finder.cell(chosen[i]);
+    table.add(cells, token, places);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) place_of_slot[slot + i] = cells[i] >= 0 ? static_cast<unsigned short>(places[i]) : kNowhere;
   });
   __syncthreads();
   for (int place = threadIdx.x; place < table.kPlaces; place += kThreads)
@@ -159,7 +201,7 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
   __syncthreads();
 
   // Each thread finds the places that it wrote itself.
-  for_each_slot<kShape, kConfig>(blocks, tokens, [&](int slot, int token, const int (&chosen)[kCount]) {
+  slots.for_each([&](int slot, int token, const int (&chosen)[kCount]) {
     int rest[kCount];
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
@@ -191,11 +233,12 @@ FSA_DEVICE void find_steps(const Params& p, int number) {
 /// Grid: Hkv * X + parts. Finding steps leaves memory idle, and laying out is all memory: thread blocks of either kind stand in turns.
 template <Shape kShape, Config kConfig>
 FSA_DEVICE void run(const Params& p) {
-  const int block = static_cast<int>(blockIdx.x), period = static_cast<int>(gridDim.x) / max(p.parts, 1), turn = block / period;
-  if (block % period == 0 && turn < p.parts)
+  const int block = static_cast<int>(blockIdx.x), turn = block / p.period;
+  const bool first = turn * p.period == block;
+  if (first && turn < p.parts)
     lay_out_part<kShape, kConfig.threads()>(p, turn);
   else
-    find_steps<kShape, kConfig>(p, block - min(ceil_div(block, period), p.parts));
+    find_steps<kShape, kConfig>(p, block - min(first ? turn : turn + 1, p.parts));
 }
 
 }  // namespace fsa::shared_blocks

@@ -21,7 +21,8 @@ struct Params {
   int tiles;  // X
   // V, and how it is laid out: v, v_stride, total_k, total_rows = C * block_size; v_tiles and v_fields are written. Nothing else is used.
   RangeParams values;
-  int parts;  // of all heads, that are laid out
+  int parts;   // of all heads, that are laid out
+  int period;  // of as many thread blocks the first lays out, until all parts are
 };
 
 }  // namespace fsa::shared_blocks
