@@ -9,7 +9,7 @@ namespace fsa {
 /// Selected attention with the key block outside and its queries inside (FSA order, arXiv 2508.18224).
 struct SelectedBlockMajorFamily : SelectedFamily {
   static constexpr std::string_view kName = "selected_block_major";
-  static constexpr int kVersion = 7;
+  static constexpr int kVersion = 8;
   static Work work(const Problem& p) { return selected_work(p); }
   using Cuda = selected_block_major::Cuda;
   using Cpu = selected_block_major::Cpu;

@@ -101,7 +101,7 @@ FSA_DEVICE bool load_item(const Params& p, int lane, Item& item) {
           key_begin < 0 ? 0 : min(s.k_end, p.total_k) - key_begin,
           s.position(0) - block_begin,
           0,
-          static_cast<int>(blockIdx.y) * T::kVColumns};
+          T::kVColumns < T::kDv ? static_cast<int>(blockIdx.y) * T::kVColumns : 0};
   return true;
 }
 
@@ -109,12 +109,26 @@ FSA_DEVICE bool load_item(const Params& p, int lane, Item& item) {
 template <class T>
 FSA_DEVICE void copy_keys(const Params& p, const Item& item, unsigned k_tile) {
   constexpr int kChunks = T::kD / 8, kThreads = 32 * T::kWarps;
-  const char* k = static_cast<const char*>(p.k) + (item.key_begin * p.k_stride.token + item.head * p.k_stride.head) * 2;
+  const char* const k = static_cast<const char*>(p.k) + (item.key_begin * p.k_stride.token + item.head * p.k_stride.head) * 2;
+  if constexpr (kThreads % kChunks == 0) {
+    // A thread copies a column of pieces, every kRows-th row of it.
+    constexpr int kRows = kThreads / kChunks;
+    const int first = threadIdx.x / kChunks, chunk = threadIdx.x % kChunks;
+    const char* from = k + first * p.k_stride.token * 2 + chunk * 16;
+#pragma unroll
+    for (int row = 0; row < T::kKeys; row += kRows) {
+      if (T::kKeys % kRows != 0 && first + row >= T::kKeys) break;
+      const bool seen = first + row < item.keys;
+      cuda::copy16_async_or_zero(k_tile + T::KTile::offset(first + row, chunk), seen ? from : p.k, seen);
+      from += kRows * p.k_stride.token * 2;
+    }
+  } else {
 #pragma unroll 4
-  for (int i = threadIdx.x; i < T::kKeys * kChunks; i += kThreads) {
-    const int row = i / kChunks, chunk = i % kChunks;
-    const bool seen = row < item.keys;
-    cuda::copy16_async_or_zero(k_tile + T::KTile::offset(row, chunk), seen ? k + row * p.k_stride.token * 2 + chunk * 16 : p.k, seen);
+    for (int i = threadIdx.x; i < T::kKeys * kChunks; i += kThreads) {
+      const int row = i / kChunks, chunk = i % kChunks;
+      const bool seen = row < item.keys;
+      cuda::copy16_async_or_zero(k_tile + T::KTile::offset(row, chunk), seen ? k + row * p.k_stride.token * 2 + chunk * 16 : p.k, seen);
+    }
   }
   if constexpr (kChunks < T::KTile::kChunks)
     for (int row = threadIdx.x; row < T::kKeys; row += kThreads) cuda::store_smem16_zero(k_tile + T::KTile::offset(row, kChunks));
@@ -167,9 +181,12 @@ class Values {
   static constexpr int kPerWarp = ceil_div(kUnits, T::kWarps), kHeld = kPerWarp < 8 ? kPerWarp : 8;
   static constexpr bool kSplit = kGroups * 32 > T::kVColumns;
 
+  static constexpr int kKeyUnits = T::kKeys / 8;
+  static constexpr bool kEven = kKeyUnits % T::kWarps == 0;  // a warp's units differ by what the compiler knows
+
   FSA_DEVICE int unit(int u) const { return warp_ + u * T::kWarps; }
-  FSA_DEVICE int row(int u) const { return unit(u) % (T::kKeys / 8) * 8 + lane_ / 4; }
-  FSA_DEVICE int group(int u) const { return unit(u) / (T::kKeys / 8); }
+  FSA_DEVICE int row(int u) const { return (kEven ? warp_ + u * T::kWarps % kKeyUnits : unit(u) % kKeyUnits) * 8 + lane_ / 4; }
+  FSA_DEVICE int group(int u) const { return kEven ? u * T::kWarps / kKeyUnits : unit(u) / kKeyUnits; }
 
   FSA_DEVICE uint4 piece(int u) const {
     const int column = group(u) * 32 + 8 * (lane_ % 4);
@@ -186,7 +203,7 @@ class Values {
   }
   FSA_DEVICE void store(unsigned v_tile, int u, uint4 x, float scale) const {
     const int chunk = group(u) * 4 - first_column_ / 8;
-    if (unit(u) >= kUnits || chunk < 0 || chunk >= T::VTile::kChunks) return;
+    if ((!kEven && unit(u) >= kUnits) || chunk < 0 || chunk >= T::VTile::kChunks) return;
     const unsigned words[4] = {x.x, x.y, x.z, x.w};
 #pragma unroll
     for (int i = 0; i < 4; ++i) cuda::store_smem(v_tile + T::VTile::offset(row(u), chunk + i) + 4 * (lane_ % 4), to_f16(words[i], scale));
