@@ -54,6 +54,9 @@ FSA_DEVICE void load_matrices_transposed(unsigned (&m)[4], unsigned smem) {
 }
 
 FSA_DEVICE void store_smem(unsigned smem, unsigned word) { asm volatile("st.shared.b32 [%0], %1;" ::"r"(smem), "r"(word) : "memory"); }
+FSA_DEVICE void store_smem8(unsigned smem, uint2 value) {
+  asm volatile("st.shared.v2.b32 [%0], {%1, %2};" ::"r"(smem), "r"(value.x), "r"(value.y) : "memory");
+}
 FSA_DEVICE void store_smem16_zero(unsigned smem) {
   asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(smem), "r"(0) : "memory");
 }

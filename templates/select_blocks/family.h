@@ -8,7 +8,7 @@ namespace fsa {
 /// The blocks that each query attends to: forced ones, then those of the largest scores (arXiv 2502.11089, section 3.3.2).
 struct SelectBlocksFamily {
   static constexpr std::string_view kName = "select_blocks";
-  static constexpr int kVersion = 2;
+  static constexpr int kVersion = 3;
   using Problem = select_blocks::Problem;
   using Shape = select_blocks::Shape;
   static const FieldTable<Problem>& problem_fields() { return select_blocks::problem_fields(); }

@@ -56,42 +56,45 @@ struct QueryTiles {
   static constexpr int kDepthBytes = T::kTokens * 16;  // 8 columns of all queries
   static constexpr int kHeadBytes = T::kSlices * 4 * kDepthBytes;
 
-  /// 16 bytes of a row; a quad has 64.
-  struct Piece {
-    int quarter, token, slice, head, column;
-    FSA_DEVICE explicit Piece(int i)
-        : quarter(i % 4), token(i / 4 % T::kTokens), slice(i / 4 / T::kTokens % T::kSlices), head(i / 4 / T::kTokens / T::kSlices) {
-      column = slice * 32 + quarter * 8;
-    }
-    /// Of its first four bytes in shared memory; the others are each kDepthBytes further on.
-    FSA_DEVICE unsigned offset() const { return head * kHeadBytes + slice * 4 * kDepthBytes + token * 16 + quarter * 4; }
-  };
-
+  /// A thread takes 16 bytes, a quad 64, of every kPassTokens-th query and every kPassSlices-th slice of all heads.
   FSA_DEVICE static void load(const Params& p, const Queries& queries, unsigned tiles) {
-    constexpr int kPieces = T::kGroup * T::kSlices * T::kTokens * 4;
-    static_assert(kPieces % T::kThreads == 0);
-    const long long group = static_cast<long long>(queries.head) * T::kGroup;
-    const char* const first = static_cast<const char*>(p.q) + (queries.first_token * p.q_stride.token + group * p.q_stride.head) * 2;
-    constexpr int kBatch = 8;  // pieces under way at once
+    constexpr int kRows = T::kThreads / 4, kPassTokens = T::kTokens < kRows ? T::kTokens : kRows, kPassSlices = kRows / kPassTokens;
+    constexpr int kPasses = T::kTokens / kPassTokens, kSlicePasses = ceil_div(T::kSlices, kPassSlices);
+    constexpr int kMost = 16 / (kPasses * kSlicePasses), kHeads = kMost < 1 ? 1 : kMost < T::kGroup ? kMost : T::kGroup;  // at once
+    const int row = threadIdx.x / 4, token = row % kPassTokens, slice = row / kPassTokens, quarter = threadIdx.x % 4;
+    const long long group = static_cast<long long>(queries.head) * T::kGroup, token_bytes = p.q_stride.token * 2;
+    const char* from = static_cast<const char*>(p.q) + group * p.q_stride.head * 2 + (queries.first_token + token) * token_bytes +
+                       slice * 64 + quarter * 16;
+    unsigned to = tiles + slice * 4 * kDepthBytes + token * 16 + quarter * 4;
 #pragma unroll 1
-    for (int base = threadIdx.x; base < kPieces; base += kBatch * T::kThreads) {
-      uint4 pieces[kBatch];
+    for (int head = 0; head < T::kGroup; head += kHeads) {
+      uint4 pieces[kHeads][kPasses][kSlicePasses];
+      const auto for_each_piece = [&](auto visit) {
 #pragma unroll
-      for (int u = 0; u < kBatch; ++u) {
-        const Piece at(base + u * T::kThreads);
-        pieces[u] = make_uint4(0, 0, 0, 0);
-        if (at.token < queries.tokens && at.column < T::kD && base + u * T::kThreads < kPieces)
-          pieces[u] = cuda::load16_streaming(first + (at.token * p.q_stride.token + at.head * p.q_stride.head + at.column) * 2);
-      }
+        for (int h = 0; h < kHeads; ++h)
 #pragma unroll
-      for (int u = 0; u < kBatch; ++u) {
-        if (base + u * T::kThreads >= kPieces) break;
-        const unsigned at = tiles + Piece(base + u * T::kThreads).offset();
-        cuda::store_smem(at, pieces[u].x);
-        cuda::store_smem(at + kDepthBytes, pieces[u].y);
-        cuda::store_smem(at + 2 * kDepthBytes, pieces[u].z);
-        cuda::store_smem(at + 3 * kDepthBytes, pieces[u].w);
-      }
+          for (int pass = 0; pass < kPasses; ++pass)
+#pragma unroll
+            for (int s = 0; s < kSlicePasses; ++s)
+              if (T::kGroup % kHeads == 0 || head + h < T::kGroup)
+                if (T::kSlices % kPassSlices == 0 || slice + s * kPassSlices < T::kSlices)
+                  visit(pieces[h][pass][s], h, pass * kPassTokens, s * kPassSlices);
+      };
+      for_each_piece([&](uint4& piece, int h, int further_token, int further_slice) {
+        const bool exists =
+            token + further_token < queries.tokens && (T::kD % 32 == 0 || (slice + further_slice) * 32 + quarter * 8 < T::kD);
+        piece = make_uint4(0, 0, 0, 0);
+        if (exists) piece = cuda::load16_streaming(from + h * p.q_stride.head * 2 + further_token * token_bytes + further_slice * 64);
+      });
+      for_each_piece([&](const uint4& piece, int h, int further_token, int further_slice) {
+        const unsigned at = to + h * kHeadBytes + further_slice * 4 * kDepthBytes + further_token * 16;
+        cuda::store_smem(at, piece.x);
+        cuda::store_smem(at + kDepthBytes, piece.y);
+        cuda::store_smem(at + 2 * kDepthBytes, piece.z);
+        cuda::store_smem(at + 3 * kDepthBytes, piece.w);
+      });
+      from += kHeads * p.q_stride.head * 2;
+      to += kHeads * kHeadBytes;
     }
   }
 
@@ -104,22 +107,40 @@ struct QueryTiles {
   FSA_DEVICE static constexpr unsigned long long on(int h, int step) { return (h * kHeadBytes + step * 2 * kDepthBytes) >> 4; }
 };
 
+/// Where a lane finds its keys: 16 bytes of a row, and as many 64 bytes further on.
+template <class T>
+class LaneKeys {
+ public:
+  FSA_DEVICE LaneKeys(const Params& p, const Queries& queries, const Extent& extent, int warp, int lane)
+      : rows_(static_cast<const char*>(p.ck) +
+              (queries.first_key * p.ck_stride.token + queries.head * p.ck_stride.head + lane % 4 * 8) * 2),
+        row_bytes_(p.ck_stride.token * 2),
+        first_(warp * 16 + lane / 4),
+        last_(extent.keys - 1) {}
+
+  /// Row lane/4 (`half` 0) or the eighth after it of the warp's rows of a step. Rows past the last key repeat it: their sums are masked,
+  /// or belong to no block that is scored.
+  FSA_DEVICE const char* row(int step, int half) const { return rows_ + min(step * T::kKeys + first_ + half * 8, last_) * row_bytes_; }
+
+ private:
+  const char* rows_;
+  long long row_bytes_;
+  int first_, last_;
+};
+
 /// A warp's 16 keys of a step on their way: of key lane/4 and of the eighth after it a lane has 16 bytes per slice.
 template <class T>
 struct KeyPieces {
   uint4 pieces[T::kSlices][2];
 
-  /// Rows past the last key repeat it: their sums are masked, or belong to no block that is scored.
-  FSA_DEVICE void load(const Params& p, const Queries& queries, const Extent& extent, int first_key, int lane) {
+  FSA_DEVICE void load(const LaneKeys<T>& keys, int step, int lane) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const int key = min(first_key + lane / 4 + half * 8, extent.keys - 1);
-      const char* const row = static_cast<const char*>(p.ck) +
-                              ((queries.first_key + key) * p.ck_stride.token + queries.head * p.ck_stride.head + lane % 4 * 8) * 2;
+      const char* const row = keys.row(step, half);
 #pragma unroll
       for (int s = 0; s < T::kSlices; ++s) {
-        pieces[s][half] = make_uint4(0, 0, 0, 0);
-        if ((s + 1) * 32 <= T::kD || s * 32 + lane % 4 * 8 < T::kD) pieces[s][half] = cuda::load16_streaming(row + s * 64);
+        const bool exists = (s + 1) * 32 <= T::kD || s * 32 + lane % 4 * 8 < T::kD;
+        pieces[s][half] = exists ? cuda::load16_streaming(row + s * 64) : make_uint4(0, 0, 0, 0);
       }
     }
   }
@@ -146,6 +167,14 @@ struct KeyRows {
 template <class T>
 using KeySums = float[T::kTiles][4];
 
+template <class T>
+FSA_DEVICE void clear(KeySums<T>& sum) {
+#pragma unroll
+  for (int i = 0; i < T::kTiles; ++i)
+#pragma unroll
+    for (int e = 0; e < 4; ++e) sum[i][e] = 0;
+}
+
 /// Starts s = K Q^T with the queries of a head. `zero` is 0, and the product starts after whatever it is made from.
 template <class T>
 FSA_DEVICE void start_product(KeySums<T>& s, const KeyRows<T>& keys, unsigned long long queries, int zero) {
@@ -168,39 +197,57 @@ FSA_DEVICE int zero_after(const KeySums<T>& sum) {
   return bits >> 31;
 }
 
-/// The negative LSEs of all heads, in the order in which lanes take them: of queries 2q, 2q + 1, 8 + 2q, 8 + 2q + 1, ... for q = 0 to
-/// 3, kPitch apart. A row that sees nothing gets one that makes all its exponentials vanish.
-template <class T>
-struct LaneLse {
-  static constexpr int kPitch = T::kTiles * 2 + 4;  // the lanes of a quad meet no bank twice
-  float minus[T::kTiles * 2];
+/// Exponentials by one multiplication and addition: exp(s * scale - lse) = 2^(s * in_log2 - lse / ln 2). in_log2 is rounded, which logits
+/// of a thousand would feel in their fourth digit; so LSEs are multiplied by in_log2 / scale, not by 1 / ln 2. What is left of that error
+/// is relative to the logit's distance from the LSE.
+struct ScaleLog2 {
+  float in_log2, beyond;  // scale / ln 2, and in_log2 / scale - kLog2E
 
-  FSA_DEVICE static void store(const Params& p, const Queries& queries, float* lse) {
+  FSA_DEVICE explicit ScaleLog2(float scale) : in_log2(scale * cuda::kLog2E), beyond(fmaf(-scale, cuda::kLog2E, in_log2) / scale) {}
+
+  /// The exponent that belongs to a logit of 0, shifted. A row that sees nothing gets one that makes all its exponentials vanish.
+  FSA_DEVICE float exponent(float lse) const {
+    if (lse == cuda::negative_infinity()) return -1e30f;
+    const float product = lse * cuda::kLog2E;
+    return kScoreShift - (fabsf(product) < 1e30f ? product + fmaf(lse, beyond, fmaf(lse, cuda::kLog2E, -product)) : product);
+  }
+};
+
+/// The exponents of all heads' queries, in the order in which lanes take them: of queries 2q, 2q + 1, 8 + 2q, 8 + 2q + 1, ... for q = 0
+/// to 3, kPitch apart.
+template <class T>
+struct LaneExponents {
+  static constexpr int kPitch = T::kTiles * 2 + 4;  // the lanes of a quad meet no bank twice
+  float of[T::kTiles * 2];
+
+  FSA_DEVICE static void store(const Params& p, const Queries& queries, const ScaleLog2& scale, float* exponents) {
     for (int i = threadIdx.x; i < T::kGroup * T::kTokens; i += T::kThreads) {
       const int h = i / T::kTokens, token = i % T::kTokens;
       const long long row = (static_cast<long long>(queries.head) * T::kGroup + h) * p.total_q + queries.first_token;
-      const float x = __ldg(p.lse + row + min(token, queries.tokens - 1));
-      lse[(h * 4 + token % 8 / 2) * kPitch + token / 8 * 2 + token % 2] = x == cuda::negative_infinity() ? -1e30f : -x;
+      const float lse = __ldg(p.lse + row + max(0, min(token, queries.tokens - 1)));
+      exponents[(h * 4 + token % 8 / 2) * kPitch + token / 8 * 2 + token % 2] = scale.exponent(lse);
     }
   }
-  /// Those of head `h` for the lane whose first are at `lse`.
-  FSA_DEVICE void load(const float* lse, int h) {
+  /// Those of head `h` for the lane whose first are at `exponents`.
+  FSA_DEVICE void load(const float* exponents, int h) {
 #pragma unroll
     for (int i = 0; i < T::kTiles * 2; i += 4) {
-      const float4 four = *reinterpret_cast<const float4*>(lse + h * 4 * kPitch + i);
-      minus[i] = four.x, minus[i + 1] = four.y, minus[i + 2] = four.z, minus[i + 3] = four.w;
+      const float4 four = *reinterpret_cast<const float4*>(exponents + h * 4 * kPitch + i);
+      of[i] = four.x, of[i + 1] = four.y, of[i + 2] = four.z, of[i + 3] = four.w;
     }
   }
 };
 
-/// sum += 2^shift * exp(s * scale - lse). The difference comes first: large logits would lose their low bits in the change of base.
+/// sum += 2^shift * exp(s * scale - lse), or the first such.
 template <class T>
-FSA_DEVICE void add_exponentials(KeySums<T>& sum, const KeySums<T>& s, const LaneLse<T>& lse, float scale) {
+FSA_DEVICE void add_exponentials(KeySums<T>& sum, bool first, const KeySums<T>& s, const LaneExponents<T>& exponents, float in_log2) {
 #pragma unroll
   for (int i = 0; i < T::kTiles; ++i)
 #pragma unroll
-    for (int e = 0; e < 4; ++e)
-      sum[i][e] += cuda::exp2_fast(fmaf(fmaf(s[i][e], scale, lse.minus[2 * i + e % 2]), cuda::kLog2E, kScoreShift));
+    for (int e = 0; e < 4; ++e) {
+      const float exponential = cuda::exp2_fast(fmaf(s[i][e], in_log2, exponents.of[2 * i + e % 2]));
+      sum[i][e] = first ? exponential : sum[i][e] + exponential;
+    }
 }
 
 /// Clears the sums of keys that a query does not see. By selection, not by a factor: such a key may hold NaN.
@@ -222,12 +269,14 @@ template <class T>
 class SumWindow {
   static constexpr int kPartRows = T::kOffers * T::kPerBlock;
   static constexpr int kExchanged = T::kTokens < 32 ? T::kTokens / T::kWarpTokens : T::kScorers;
+  static_assert((kExchanged & (kExchanged - 1)) == 0 && T::kWarpTokens % 4 == 0);
 
  public:
   FSA_DEVICE explicit SumWindow(float* sums) : sums_(sums) {}
 
+  /// Zeros where the first step finds what a step before would have left; it stores all else.
   FSA_DEVICE void clear() const {
-    for (int i = threadIdx.x; i < T::kRing * T::kSumPitch; i += T::kThreads) sums_[i] = 0;
+    for (int i = threadIdx.x; i < T::kHalo * T::kSumPitch; i += T::kThreads) sums_[i] = 0;
   }
 
   /// Stores a lane's sums, of which `key` and `column` are the first. What this lane stored of the last kHalo keys a step ago goes
@@ -236,13 +285,14 @@ class SumWindow {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int row = T::kHalo + key + half * 8;
-      if (T::kHalo > 0 && row >= T::kKeys)
+      // A warp's first eight keys are not among the last kHalo where these are few.
+      if (T::kHalo > 0 && (half == 1 || T::kHalo > 8) && row >= T::kKeys)
 #pragma unroll
         for (int i = 0; i < T::kTiles; ++i)
-          *reinterpret_cast<float2*>(at(row - T::kKeys, i * 8 + column)) = *reinterpret_cast<const float2*>(at(row, i * 8 + column));
+          *reinterpret_cast<float2*>(at(row - T::kKeys, i, column)) = *reinterpret_cast<const float2*>(at(row, i, column));
 #pragma unroll
       for (int i = 0; i < T::kTiles; ++i)
-        *reinterpret_cast<float2*>(at(row, i * 8 + column)) = make_float2(sum[i][2 * half], sum[i][2 * half + 1]);
+        *reinterpret_cast<float2*>(at(row, i, column)) = make_float2(sum[i][2 * half], sum[i][2 * half + 1]);
     }
   }
 
@@ -263,7 +313,12 @@ class SumWindow {
 
  private:
   FSA_DEVICE static int exchange(int part) { return part % kExchanged * T::kWarpTokens; }
-  FSA_DEVICE float* at(int row, int column) const { return sums_ + row * T::kSumPitch + (column ^ exchange(row / kPartRows)); }
+  /// Column `column` of tile `tile` in row `row`. What the compiler knows of it comes last, so that tiles share addresses.
+  FSA_DEVICE float* at(int row, int tile, int column) const {
+    constexpr int kMask = (kExchanged - 1) * T::kWarpTokens;
+    const int exchanged = exchange(row / kPartRows) ^ (column & kMask) ^ (tile * 8 & kMask);
+    return sums_ + row * T::kSumPitch + (column & ~kMask) + exchanged + (tile * 8 & ~kMask);
+  }
   /// Row `row` of a scorer's own, at its query.
   FSA_DEVICE const float* part_row(const Scorer<T>& scorer, int row) const {
     return sums_ + (scorer.part * kPartRows + row) * T::kSumPitch + (scorer.token ^ exchange(scorer.part + row / kPartRows));
@@ -272,24 +327,20 @@ class SumWindow {
   float* sums_;
 };
 
-/// Adds the exponentials of the group. A product runs while the exponentials of the one before are taken; that of head 0 is done, in
-/// s[0]. The compiler would put exponentials off until all products are done, and two thread blocks that multiply at the same time
-/// would then take exponentials at the same time: a product waits for those before it, but the last.
+/// The sums of the exponentials of the group. The product of head 0 is done, in s[0]. That of head h starts when that of h - 1 has ended
+/// and the exponentials of h - 2 have been taken; it is issued part by part, and the exponentials of h - 1 fill the gaps. Left alone, the
+/// compiler puts all exponentials off until the products are done.
 template <class T>
-FSA_DEVICE void add_group(KeySums<T>& sum, KeySums<T> (&s)[2], const KeyRows<T>& keys, unsigned long long operand, const float* lse,
-                          float scale) {
+FSA_DEVICE void add_group(KeySums<T>& sum, KeySums<T> (&s)[2], const KeyRows<T>& keys, unsigned long long operand, const float* exponents,
+                          float in_log2) {
 #pragma unroll
   for (int h = 0; h < T::kGroup; ++h) {
-    const bool more = h + 1 < T::kGroup;
-    if (more) start_product<T>(s[(h + 1) % 2], keys, operand + QueryTiles<T>::on(h + 1, 0), h == 0 ? 0 : zero_after<T>(sum));
-    LaneLse<T> minus;
-    minus.load(lse, h);
-    if (more)
-      cuda::hopper::wgmma_wait<1>();
-    else
-      cuda::hopper::wgmma_wait<0>();
+    LaneExponents<T> exponents_of_head;
+    exponents_of_head.load(exponents, h);
+    if (h > 0) cuda::hopper::wgmma_wait<0>();
     cuda::hopper::pin(s[h % 2]);
-    add_exponentials<T>(sum, s[h % 2], minus, scale);
+    if (h + 1 < T::kGroup) start_product<T>(s[(h + 1) % 2], keys, operand + QueryTiles<T>::on(h + 1, 0), h == 0 ? 0 : zero_after<T>(sum));
+    add_exponentials<T>(sum, h == 0, s[h % 2], exponents_of_head, in_log2);
   }
 }
 
@@ -318,23 +369,25 @@ FSA_DEVICE void run_wgmma(const Params& p) {
   extent.steps = __shfl_sync(~0u, extent.steps, 0), extent.dense = __shfl_sync(~0u, extent.dense, 0);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const int key = warp * 16 + lane / 4, column = 2 * (lane % 4);  // a lane's first in a product
-  float* const lse = reinterpret_cast<float*>(smem + kConfig.lse_offset(kShape));
+  float* const exponents = reinterpret_cast<float*>(smem + kConfig.lse_offset(kShape));
+  const ScaleLog2 scale(p.scale);
   const SumWindow<T> window(reinterpret_cast<float*>(smem + kConfig.sum_offset(kShape)));
   const Scorer<T> scorer(queries);
   OwnList<T> list(smem + kConfig.candidate_offset(kShape));
 
+  const LaneKeys<T> lane_keys(p, queries, extent, warp, lane);
   KeyPieces<T> first_keys = {};
   if (extent.dense > 0) {
-    first_keys.load(p, queries, extent, warp * 16, lane);
+    first_keys.load(lane_keys, 0, lane);
     QueryTiles<T>::load(p, queries, cuda::smem_address(smem));
-    LaneLse<T>::store(p, queries, lse);
+    LaneExponents<T>::store(p, queries, scale, exponents);
     cuda::hopper::fence_async_proxy();
   }
   window.clear();
   __syncthreads();
 
   const unsigned long long operand = QueryTiles<T>::operand(cuda::smem_address(smem));
-  const float* const lane_lse = lse + lane % 4 * LaneLse<T>::kPitch;
+  const float* const lane_exponents = exponents + lane % 4 * LaneExponents<T>::kPitch;
   const int all_see = kShape.visible_keys(queries.position, queries.len_c);
   KeyRows<T> keys;
   keys.take(first_keys);
@@ -344,15 +397,17 @@ FSA_DEVICE void run_wgmma(const Params& p) {
 #pragma unroll 1
   for (int step = 0; step < extent.steps; ++step) {
     const int first_key = step * T::kKeys;
-    KeySums<T> sum = {};
+    KeySums<T> sum;
     if (step < extent.dense) {
       // The keys of the next step come while this one multiplies.
       KeyPieces<T> next = {};
-      if (step + 1 < extent.dense) next.load(p, queries, extent, first_key + T::kKeys + warp * 16, lane);
+      if (step + 1 < extent.dense) next.load(lane_keys, step + 1, lane);
       cuda::hopper::pin(s[0]);
-      add_group<T>(sum, s, keys, operand, lane_lse, p.scale);
+      add_group<T>(sum, s, keys, operand, lane_exponents, scale.in_log2);
       keys.take(next);
       if (first_key + T::kKeys > all_see) mask<T>(sum, queries, first_key + key, column);
+    } else {
+      clear<T>(sum);
     }
     window.store(sum, key, column);
     __syncthreads();
