@@ -24,8 +24,7 @@ struct WgmmaPlan {
   static constexpr int kD = kShape.head_dim, kGroup = kShape.group, kTopk = kShape.topk;
   static constexpr int kTokens = kConfig.tokens, kKeys = kConfig.keys, kThreads = kConfig.threads(), kWarps = kThreads / 32;
   static constexpr int kPerBlock = kShape.keys_per_block(), kBand = kShape.band(), kHalo = kShape.span() - 1;
-  static constexpr int kSumPitch = kConfig.sum_pitch(), kRing = kConfig.ring(kShape);
-  static constexpr int kChoices = kShape.choices(), kNewBlocks = kKeys / kPerBlock;
+  static constexpr int kSumPitch = kConfig.sum_pitch(), kChoices = kShape.choices();
   static constexpr int kTiles = kTokens / 8;                    // 8-query tiles of a product
   static constexpr int kSlices = kConfig.columns(kShape) / 32;  // 16 bytes of a row for each lane of a quad
   static constexpr int kScorers = kConfig.scorers(), kOffers = kConfig.offers(kShape), kCapacity = kConfig.capacity(kShape);
@@ -269,7 +268,7 @@ template <class T>
 class SumWindow {
   static constexpr int kPartRows = T::kOffers * T::kPerBlock;
   static constexpr int kExchanged = T::kTokens < 32 ? T::kTokens / T::kWarpTokens : T::kScorers;
-  static_assert((kExchanged & (kExchanged - 1)) == 0 && T::kWarpTokens % 4 == 0);
+  static_assert((kExchanged & (kExchanged - 1)) == 0, "columns are exchanged by some of their bits");
 
  public:
   FSA_DEVICE explicit SumWindow(float* sums) : sums_(sums) {}
