@@ -173,8 +173,8 @@ class RowSums {
   using Columns = LaneColumns<T>;
   static constexpr int kGroups = Columns::kGroups;
 
-  /// Begins with the dense outputs of the lane's first or second row, in the columns that products leave with it, times `factor`. Of V as
-  /// it is laid out these are the lane's own, unless no whole groups of 32.
+  /// Begins with the dense outputs of the lane's first or second row, in the columns that products leave with it, times `factor`. Where
+  /// V's columns are laid out in another order, these are the lane's eight neighbours already.
   template <class Outputs>
   FSA_DEVICE void begin(const Outputs& o, int half, float factor, int lane) {
     if constexpr (T::kPacked) factor /= cuda::kHeadroom12;
