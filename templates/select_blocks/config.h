@@ -50,15 +50,15 @@ struct Config {
     return 8 * (wgmma() ? threads() * capacity(s) : tokens * candidate_pitch(s) + tokens);
   }
 
-  // Shared memory: Q and K tiles, with wgmma the LSEs, the ring of sums, the candidates.
+  // Shared memory: Q and K tiles, with wgmma the exponents that LSEs give, the ring of sums, the candidates.
   FSA_HOST_DEVICE constexpr int q_bytes(const Shape& s) const {
     return wgmma() ? tokens * columns(s) * 2 : cuda::tile_bytes(tokens, columns(s));
   }
   FSA_HOST_DEVICE constexpr int k_bytes(const Shape& s) const { return cuda::tile_bytes(keys, columns(s)); }
-  FSA_HOST_DEVICE constexpr int lse_bytes(const Shape& s) const { return wgmma() ? s.group * (tokens + 16) * 4 : 0; }
+  FSA_HOST_DEVICE constexpr int exponent_bytes(const Shape& s) const { return wgmma() ? s.group * (tokens + 16) * 4 : 0; }
   FSA_HOST_DEVICE constexpr int k_offset(const Shape& s) const { return q_buffers * q_bytes(s); }
-  FSA_HOST_DEVICE constexpr int lse_offset(const Shape& s) const { return k_offset(s) + k_buffers * k_bytes(s); }
-  FSA_HOST_DEVICE constexpr int sum_offset(const Shape& s) const { return lse_offset(s) + lse_bytes(s); }
+  FSA_HOST_DEVICE constexpr int exponent_offset(const Shape& s) const { return k_offset(s) + k_buffers * k_bytes(s); }
+  FSA_HOST_DEVICE constexpr int sum_offset(const Shape& s) const { return exponent_offset(s) + exponent_bytes(s); }
   FSA_HOST_DEVICE constexpr int candidate_offset(const Shape& s) const { return sum_offset(s) + ring(s) * sum_pitch() * 4; }
   FSA_HOST_DEVICE constexpr int state_offset(const Shape& s) const { return candidate_offset(s) + 8 * tokens * candidate_pitch(s); }
   FSA_HOST_DEVICE constexpr int smem_bytes(const Shape& s) const { return candidate_offset(s) + candidate_bytes(s); }

@@ -59,7 +59,8 @@ struct QueryTiles {
   FSA_DEVICE static void load(const Params& p, const Queries& queries, unsigned tiles) {
     constexpr int kRows = T::kThreads / 4, kPassTokens = T::kTokens < kRows ? T::kTokens : kRows, kPassSlices = kRows / kPassTokens;
     constexpr int kPasses = T::kTokens / kPassTokens, kSlicePasses = ceil_div(T::kSlices, kPassSlices);
-    constexpr int kMost = 16 / (kPasses * kSlicePasses), kHeads = kMost < 1 ? 1 : kMost < T::kGroup ? kMost : T::kGroup;  // at once
+    // Heads whose pieces are under way at once: 16 pieces are, where a head does not have more.
+    constexpr int kRoom = 16 / (kPasses * kSlicePasses), kHeads = kRoom < 1 ? 1 : kRoom < T::kGroup ? kRoom : T::kGroup;
     const int row = threadIdx.x / 4, token = row % kPassTokens, slice = row / kPassTokens, quarter = threadIdx.x % 4;
     const long long group = static_cast<long long>(queries.head) * T::kGroup, token_bytes = p.q_stride.token * 2;
     const char* from = static_cast<const char*>(p.q) + group * p.q_stride.head * 2 + (queries.first_token + token) * token_bytes +
@@ -217,7 +218,7 @@ struct ScaleLog2 {
 template <class T>
 struct LaneExponents {
   static constexpr int kPitch = T::kTiles * 2 + 4;  // the lanes of a quad meet no bank twice
-  float of[T::kTiles * 2];
+  float of_query[T::kTiles * 2];
 
   FSA_DEVICE static void store(const Params& p, const Queries& queries, const ScaleLog2& scale, float* exponents) {
     for (int i = threadIdx.x; i < T::kGroup * T::kTokens; i += T::kThreads) {
@@ -232,7 +233,7 @@ struct LaneExponents {
 #pragma unroll
     for (int i = 0; i < T::kTiles * 2; i += 4) {
       const float4 four = *reinterpret_cast<const float4*>(exponents + h * 4 * kPitch + i);
-      of[i] = four.x, of[i + 1] = four.y, of[i + 2] = four.z, of[i + 3] = four.w;
+      of_query[i] = four.x, of_query[i + 1] = four.y, of_query[i + 2] = four.z, of_query[i + 3] = four.w;
     }
   }
 };
@@ -244,7 +245,7 @@ FSA_DEVICE void add_exponentials(KeySums<T>& sum, bool first, const KeySums<T>& 
   for (int i = 0; i < T::kTiles; ++i)
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-      const float exponential = cuda::exp2_fast(fmaf(s[i][e], in_log2, exponents.of[2 * i + e % 2]));
+      const float exponential = cuda::exp2_fast(fmaf(s[i][e], in_log2, exponents.of_query[2 * i + e % 2]));
       sum[i][e] = first ? exponential : sum[i][e] + exponential;
     }
 }
@@ -368,7 +369,7 @@ FSA_DEVICE void run_wgmma(const Params& p) {
   extent.steps = __shfl_sync(~0u, extent.steps, 0), extent.dense = __shfl_sync(~0u, extent.dense, 0);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const int key = warp * 16 + lane / 4, column = 2 * (lane % 4);  // a lane's first in a product
-  float* const exponents = reinterpret_cast<float*>(smem + kConfig.lse_offset(kShape));
+  float* const exponents = reinterpret_cast<float*>(smem + kConfig.exponent_offset(kShape));
   const ScaleLog2 scale(p.scale);
   const SumWindow<T> window(reinterpret_cast<float*>(smem + kConfig.sum_offset(kShape)));
   const Scorer<T> scorer(queries);
